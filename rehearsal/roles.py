@@ -1,0 +1,250 @@
+"""The roles of a rehearsal, each a tiny Protocol: who plays them is picked by a scenario, never by the conductor.
+
+A Cluster is where pods run; a Store holds state and can be fingerprinted; a Method backs up and restores as a runbook
+says; a Loss takes stores away; a Tampering damages one thing on purpose. They meet only in `rehearse.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Protocol, runtime_checkable
+
+from rehearsal.deployment import DatabaseSpec, Deployment, StoreSpec
+from rehearsal.inventory import Inventory
+from rehearsal.journal import Journal
+
+ByteSource = bytes | Path | IO[bytes] | Iterator[bytes]
+"""Bytes for a process's standard input: a value, a file, an open binary stream, or an iterator of chunks."""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One end of a stream: how many bytes went through our hands, and their SHA-256 in hex."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ExecResult:
+    """A command that ran inside a pod.
+
+    Attributes:
+        command: the copy-pastable command, as the manual writes it (`kubectl exec …`), secrets redacted.
+        status: exit status; recorded, never evidence.
+        stdout: what it printed, when it was captured; b"" when it went to a file.
+        stderr: all of it up to 1 MiB, then only counted.
+        error_lines: number of lines on stderr that contain `ERROR`.
+        sent: what went in through standard input, counted and hashed on our side.
+        received: what came out of standard output, counted and hashed on our side.
+        seconds: wall time.
+    """
+
+    command: str
+    status: int
+    stdout: bytes
+    stderr: bytes
+    error_lines: int
+    sent: Transfer
+    received: Transfer
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ClaimIdentity:
+    """A claim as the cluster knows it: `uid` is new for every new claim; `created` an instant; `terminating` set once a
+    delete was asked for while a pod still uses it."""
+
+    name: str
+    uid: str
+    created: str
+    terminating: bool = False
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """How psycopg and psql reach a database from where the harness runs. The password is in `password` only.
+
+    `dsn` is `host=… port=… dbname=… user=…`, without a password.
+    """
+
+    host: str
+    port: int
+    dbname: str
+    user: str
+    password: str = field(repr=False)
+
+    @property
+    def dsn(self) -> str:
+        return f"host={self.host} port={self.port} dbname={self.dbname} user={self.user}"
+
+
+@runtime_checkable
+class Cluster(Protocol):
+    """A throwaway cluster with Chipster's data tier. Everything it touches, the same run created.
+
+    Every destructive call (`delete_claim`, `scale` to 0, `exec` and `copy_in` with `destructive=True`) first reads the
+    run's marker back from the cluster and raises `Refused`, with nothing done, when its nonce is not this run's.
+    """
+
+    level: str
+    """`local`, `containers` or `kind`."""
+
+    does_not_prove: tuple[str, ...]
+    """What a PASS on this level says nothing about, one sentence each."""
+
+    def deploy(self, deployment: Deployment) -> None:
+        """Apply the data tier (`bash deploy.bash -f values.yaml` of the manual): idempotent, makes missing claims,
+        sets every replica count back, returns when every pod is ready. Raises WaitTimeout, EnvironmentUnfit."""
+
+    def exec(
+        self,
+        pod: str,
+        argv: Sequence[str],
+        *,
+        stdin: ByteSource | None = None,
+        stdout: Path | IO[bytes] | None = None,
+        destructive: bool = False,
+        deadline: float = 3600.0,
+    ) -> ExecResult:
+        """Run a command inside a pod's main container. `stdout`: a file to stream into; None captures it (up to 64 MiB,
+        more is an error). A non-zero status is returned, not raised. Raises StreamError, WaitTimeout, Refused."""
+
+    def copy_out(self, pod: str, source: str, target: Path) -> ExecResult:
+        """`kubectl cp POD:source target`: a directory or file out of the pod (source relative to its working
+        directory)."""
+
+    def copy_in(self, source: Path, pod: str, target: str) -> ExecResult:
+        """`kubectl cp source POD:target`: a directory or file into the pod (target relative to its working
+        directory)."""
+
+    def scale(self, workload: str, replicas: int) -> None:
+        """`kubectl scale --replicas N sts/workload`; returns when the pods are there and ready, or gone."""
+
+    def delete_claim(self, claim: str) -> None:
+        """`kubectl delete pvc claim`; only marks it while a pod uses it; returns at once in that case."""
+
+    def claim_identity(self, claim: str) -> ClaimIdentity | None:
+        """The claim now, or None where there is none."""
+
+    def wait_ready(self, pod: str, deadline: float = 120.0) -> None:
+        """Return when the pod is ready; raise WaitTimeout with the last state and the log's tail."""
+
+    def reach(self, database: DatabaseSpec) -> AbstractContextManager[Coordinates]:
+        """A way to the database for psycopg; on Kubernetes a port-forward that ends with the context."""
+
+    def hook_environment(self) -> Mapping[str, str]:
+        """What this level adds to the environment of the site's own commands (`KUBECONFIG`, `REHEARSAL_FILES`)."""
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions of the tools and servers in use, `postgres`, `pg_dump`, `psql`, …"""
+
+    def collect_logs(self, folder: Path) -> None:
+        """Copy the pods' logs into `folder`, before teardown."""
+
+    def close(self) -> None:
+        """Remove everything this run created. Raises EnvironmentUnfit when something is left."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A nonce or a marker in a store: `place` is where it lies (`rehearsal_extras.mark` or a path below `storage`)."""
+
+    store: str
+    place: str
+    value: str
+    written_at: str
+
+
+class Store(Protocol):
+    """A component that holds state, on one cluster."""
+
+    spec: StoreSpec
+
+    def seed(self) -> Mapping[str, int]:
+        """Fill the empty store with this rehearsal's seed; returns what was written, counted."""
+
+    def write_mark(self, kind: str, value: str) -> Mark:
+        """Write the nonce (`kind="nonce"`) or the marker (`kind="marker"`) into the store, where its inventory does not
+        look."""
+
+    def read_mark(self, kind: str) -> str | None:
+        """The value written by `write_mark`, or None where it is not there."""
+
+    def take_inventory(self, moment: str) -> Inventory:
+        """Fingerprint the store now; line files go to `inventory/<moment>/<store>/` below the rehearsal's folder."""
+
+    def leftovers(self) -> tuple[str, ...]:
+        """What an empty store should not hold: user tables, large objects, or entries of the storage directory, hidden
+        ones too, `lost+found` excepted; the first 20, named."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a method, a loss or a tampering may touch."""
+
+    cluster: Cluster
+    deployment: Deployment
+    stores: tuple[StoreSpec, ...]
+    """Every store of the deployment."""
+    lost: tuple[StoreSpec, ...]
+    """The ones the scenario loses, in the order they are restored."""
+    backup_folder: Path
+    """Where the backup set lies."""
+    run_id: str
+    values_copy: str
+    """Text of the merged values.yaml, passwords taken out, for the set."""
+    journal: Journal
+    report_command: Callable[[str, ExecResult], None]
+    """Called with a store's name and the outcome of each of the runbook's own commands."""
+
+
+class Method(Protocol):
+    """A way to back up and restore, as a runbook says it."""
+
+    name: str
+    runbook: str
+    """The documented procedure: source and section."""
+
+    def back_up(self, stage: Stage) -> None:
+        """Back up every store of the stage into `stage.backup_folder`, manifest last."""
+
+    def restore(self, stage: Stage) -> None:
+        """Bring back `stage.lost` from `stage.backup_folder`. Statuses and ERROR counts are reported, never judged."""
+
+
+class Loss(Protocol):
+    """What happens to the stores."""
+
+    name: str
+    keeps_claims: bool
+    """True where the runbook's own way of losing leaves the claim in place: then only emptiness proves the loss."""
+
+    def lose(self, stage: Stage) -> None:
+        """Lose `stage.lost` and deploy again, as the manual's "How to delete a database" does."""
+
+
+class Tampering(Protocol):
+    """Damage done on purpose, so that a check can be seen to catch it. Every hook may do nothing."""
+
+    name: str
+    why: str
+    """The incident, bug report or measurement that it stands for."""
+
+    def method(self, method: Method) -> Method:
+        """The method to use instead (a restore that is skipped)."""
+
+    def loss(self, loss: Loss) -> Loss:
+        """The loss to use instead (a claim that is kept)."""
+
+    def before_nonce(self, stage: Stage) -> None:
+        """After the seed, before the nonce is written."""
+
+    def after_backup(self, stage: Stage) -> None:
+        """The backup set is complete."""
+
+    def after_restore(self, stage: Stage) -> None:
+        """The stores are back, before they are looked at."""

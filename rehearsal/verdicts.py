@@ -1,0 +1,71 @@
+"""Verdicts, findings and what a judgement is: plain values, shared by the checks, the reports and the faces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Verdict(StrEnum):
+    """Worst wins; nothing is green by default.
+
+    FAIL: the backup did not restore, and a finding names what was lost. INCONCLUSIVE: we learnt nothing. NOT RUN:
+    nobody tried. PASS: content came back, proven.
+    """
+
+    PASS = "PASS"  # noqa: S105 - a verdict, no password
+    NOT_RUN = "NOT RUN"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    FAIL = "FAIL"
+
+    @property
+    def severity(self) -> int:
+        return (Verdict.PASS, Verdict.NOT_RUN, Verdict.INCONCLUSIVE, Verdict.FAIL).index(self)
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst of several verdicts; of none, INCONCLUSIVE."""
+    return max(verdicts, key=lambda verdict: verdict.severity, default=Verdict.INCONCLUSIVE)
+
+
+class Finding(BaseModel):
+    """One judgement about one subject.
+
+    Attributes:
+        check: the check's name, such as `rows`.
+        subject: what was judged: a store, a table with a key, a path.
+        message: one sentence for a person.
+        details: further named differences, one sentence each; the first ones, then a count in `message`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    check: str
+    verdict: Verdict
+    subject: str
+    message: str
+    details: tuple[str, ...] = ()
+
+
+class ControlOutcome(BaseModel):
+    """For a control: the finding that must catch the damage, and whether it did."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tampering: str
+    why: str
+    expects_check: str
+    expects_subject: str
+    caught: bool
+
+
+class Judgement(BaseModel):
+    """What the checks say of one record."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    control: ControlOutcome | None = None
