@@ -6,7 +6,7 @@ pod, its claim. `values.py` makes a `Deployment` from the admin's values.yaml; e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -36,6 +36,11 @@ class DatabaseSpec(_Frozen):
     db_name: str
     password: SecretStr
     host_path: str = ""
+
+    @property
+    def role(self) -> str:
+        """What a scenario calls it, whatever the admin named it."""
+        return _ROLES[self.key]
 
     @property
     def workload(self) -> str:
@@ -68,6 +73,11 @@ class FilesSpec(_Frozen):
     host_path: str = ""
 
     @property
+    def role(self) -> str:
+        """What a scenario calls it: every replica plays the same role."""
+        return "file-storage"
+
+    @property
     def name(self) -> str:
         return f"file-storage-{self.replica}"
 
@@ -88,6 +98,8 @@ class FilesSpec(_Frozen):
         return f"storage-{self.pod}"
 
 
+_ROLES: Mapping[DatabaseKey, str] = {"sessionDb": "session-db", "auth": "auth", "jobHistory": "job-history"}
+
 StoreSpec = DatabaseSpec | FilesSpec
 """A component that holds state: one database or one file-storage replica."""
 
@@ -105,6 +117,8 @@ class Deployment(_Frozen):
         pod_security_context, security_context: of file-storage, as in values.yaml.
         sources: the files it was read from, for the report.
         generated_passwords: names of the databases whose password we made up for the throwaway system.
+        other_secrets: every other secret string of the files (S3 keys, gpg passphrases, users' passwords, tokens): the
+            redactor learns them all, nothing else reads them.
     """
 
     databases: tuple[DatabaseSpec, ...]
@@ -120,6 +134,7 @@ class Deployment(_Frozen):
     security_context: Mapping[str, Any] = Field(default_factory=dict)
     sources: tuple[str, ...] = ()
     generated_passwords: tuple[str, ...] = ()
+    other_secrets: tuple[SecretStr, ...] = ()
 
     @property
     def files(self) -> tuple[FilesSpec, ...]:
@@ -134,6 +149,11 @@ class Deployment(_Frozen):
         """The store of that name (`session-db`, `file-storage-0`), or None where this deployment has none."""
         return next((spec for spec in self.stores if spec.name == name), None)
 
+    def playing(self, roles: Collection[str]) -> tuple[StoreSpec, ...]:
+        """The stores that play one of these roles (`session-db`, `file-storage`, or `*` for all), in their order."""
+        return tuple(spec for spec in self.stores if "*" in roles or spec.role in roles)
+
     def secrets(self) -> tuple[str, ...]:
         """Every secret string of this deployment, for the redactor."""
-        return tuple(database.password.get_secret_value() for database in self.databases)
+        every = (*(database.password for database in self.databases), *self.other_secrets)
+        return tuple(dict.fromkeys(secret.get_secret_value() for secret in every))

@@ -96,6 +96,8 @@ class ControlPlan(_Entry):
     why: str
     expects_check: str
     expects_subject: str
+    damaged: tuple[str, ...] = ()
+    """What was damaged, named while it was done: the catching finding's subject must contain each."""
 
 
 class Trouble(_Entry):

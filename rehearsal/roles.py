@@ -68,7 +68,8 @@ class ClaimIdentity:
 class Coordinates:
     """How psycopg and psql reach a database from where the harness runs. The password is in `password` only.
 
-    `dsn` is `host=… port=… dbname=… user=…`, without a password.
+    `dsn` is `host=… port=… dbname=… user=…`, without a password; `options` is more of the same kind, such as
+    `sslmode=disable`.
     """
 
     host: str
@@ -76,10 +77,11 @@ class Coordinates:
     dbname: str
     user: str
     password: str = field(repr=False)
+    options: str = ""
 
     @property
     def dsn(self) -> str:
-        return f"host={self.host} port={self.port} dbname={self.dbname} user={self.user}"
+        return f"host={self.host} port={self.port} dbname={self.dbname} user={self.user} {self.options}".rstrip()
 
 
 @runtime_checkable
@@ -90,11 +92,13 @@ class Cluster(Protocol):
     run's marker back from the cluster and raises `Refused`, with nothing done, when its nonce is not this run's.
     """
 
-    level: str
-    """`local`, `containers` or `kind`."""
+    @property
+    def level(self) -> str:
+        """`local`, `containers` or `kind`."""
 
-    does_not_prove: tuple[str, ...]
-    """What a PASS on this level says nothing about, one sentence each."""
+    @property
+    def does_not_prove(self) -> tuple[str, ...]:
+        """What a PASS on this level says nothing about, one sentence each."""
 
     def deploy(self, deployment: Deployment) -> None:
         """Apply the data tier (`bash deploy.bash -f values.yaml` of the manual): idempotent, makes missing claims,
@@ -126,6 +130,10 @@ class Cluster(Protocol):
 
     def delete_claim(self, claim: str) -> None:
         """`kubectl delete pvc claim`; only marks it while a pod uses it; returns at once in that case."""
+
+    def empty_host_path(self, store: StoreSpec) -> None:
+        """Where `hostPath` or `storageHostPath` stands in for a claim: remove everything in that directory, which this
+        run created; the workload is at 0 replicas. Destructive."""
 
     def claim_identity(self, claim: str) -> ClaimIdentity | None:
         """The claim now, or None where there is none."""
@@ -162,7 +170,9 @@ class Mark:
 class Store(Protocol):
     """A component that holds state, on one cluster."""
 
-    spec: StoreSpec
+    @property
+    def spec(self) -> StoreSpec:
+        """Its names."""
 
     def seed(self) -> Mapping[str, int]:
         """Fill the empty store with this rehearsal's seed; returns what was written, counted."""
@@ -194,6 +204,8 @@ class Stage:
     """The ones the scenario loses, in the order they are restored."""
     backup_folder: Path
     """Where the backup set lies."""
+    logs: Path
+    """Where the output of long commands goes."""
     run_id: str
     values_copy: str
     """Text of the merged values.yaml, passwords taken out, for the set."""
@@ -205,9 +217,13 @@ class Stage:
 class Method(Protocol):
     """A way to back up and restore, as a runbook says it."""
 
-    name: str
-    runbook: str
-    """The documented procedure: source and section."""
+    @property
+    def name(self) -> str:
+        """Such as `kubectl-copy`."""
+
+    @property
+    def runbook(self) -> str:
+        """The documented procedure: source and section."""
 
     def back_up(self, stage: Stage) -> None:
         """Back up every store of the stage into `stage.backup_folder`, manifest last."""
@@ -219,9 +235,9 @@ class Method(Protocol):
 class Loss(Protocol):
     """What happens to the stores."""
 
-    name: str
-    keeps_claims: bool
-    """True where the runbook's own way of losing leaves the claim in place: then only emptiness proves the loss."""
+    @property
+    def name(self) -> str:
+        """What is done, in the runbook's words."""
 
     def lose(self, stage: Stage) -> None:
         """Lose `stage.lost` and deploy again, as the manual's "How to delete a database" does."""
@@ -230,9 +246,13 @@ class Loss(Protocol):
 class Tampering(Protocol):
     """Damage done on purpose, so that a check can be seen to catch it. Every hook may do nothing."""
 
-    name: str
-    why: str
-    """The incident, bug report or measurement that it stands for."""
+    @property
+    def name(self) -> str:
+        """What is damaged, in words."""
+
+    @property
+    def why(self) -> str:
+        """The incident, bug report or measurement that it stands for."""
 
     def method(self, method: Method) -> Method:
         """The method to use instead (a restore that is skipped)."""
@@ -240,11 +260,12 @@ class Tampering(Protocol):
     def loss(self, loss: Loss) -> Loss:
         """The loss to use instead (a claim that is kept)."""
 
-    def before_nonce(self, stage: Stage) -> None:
-        """After the seed, before the nonce is written."""
+    def before_nonce(self, stage: Stage, method: Method) -> str:
+        """After the seed, before the nonce is written. Every hook returns a piece of the damaged object's name, as a
+        finding's subject must contain it, or "" when it damaged nothing yet."""
 
-    def after_backup(self, stage: Stage) -> None:
+    def after_backup(self, stage: Stage) -> str:
         """The backup set is complete."""
 
-    def after_restore(self, stage: Stage) -> None:
+    def after_restore(self, stage: Stage) -> str:
         """The stores are back, before they are looked at."""

@@ -69,3 +69,14 @@ class Judgement(BaseModel):
     verdict: Verdict
     findings: tuple[Finding, ...]
     control: ControlOutcome | None = None
+
+
+def weigh(verdict: Verdict, control: ControlOutcome | None) -> Verdict:
+    """What a rehearsal means for its run.
+
+    A control that was caught is as it should be. One that was not says nothing about the backup, but that our proof
+    does not prove: INCONCLUSIVE.
+    """
+    if control is None:
+        return verdict
+    return Verdict.PASS if control.caught else Verdict.INCONCLUSIVE

@@ -1,0 +1,37 @@
+# Two commands do everything: `make rehearse` and `make test`. Each sets up what it needs, once.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := setup
+.PHONY: setup setup-dev rehearse test lint bench clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+VALUES ?= docs/values.example.yaml
+RUNS ?= runs
+
+setup: $(VENV)/.ready          ## the virtual environment, and a PostgreSQL server where the machine has none
+setup-dev: $(VENV)/.ready-dev  ## the same with the tools of the project's own checks
+
+$(VENV)/.ready: pyproject.toml constraints.txt ci/make-venv
+	ci/make-venv $(VENV)
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	ci/make-venv $(VENV) dev
+
+rehearse: setup  ## every loss scenario and every control on the embedded cluster: no Docker, no Kubernetes
+	$(BIN)/rehearsal run --cluster local --values $(VALUES) --runs $(RUNS)
+
+test: setup-dev lint  ## the project's own tests: no Docker, no cluster, no network
+	$(BIN)/pytest tests -m "not kind"
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup-dev  ## ratios against named peers; figures in docs/benchmarks.md
+	for file in bench/*.py; do $(BIN)/python "$$file"; done
+
+clean: setup  ## remove what dead or kept runs left behind
+	$(BIN)/rehearsal clean --runs $(RUNS)

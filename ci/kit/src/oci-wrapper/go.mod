@@ -1,0 +1,3 @@
+module rehearsal.kit/oci-wrapper
+
+go 1.24.0

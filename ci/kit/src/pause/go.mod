@@ -1,0 +1,3 @@
+module rehearsal.kit/pause
+
+go 1.24.0

@@ -1,0 +1,188 @@
+"""The command line: the same engine as `pytest scenarios/`, with live phases.
+
+Exit status: 0 PASS (and every control caught), 1 FAIL (or a control that was not caught), 2 could not tell: usage,
+environment, INCONCLUSIVE, nothing ran. Errors are one message, never a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from rehearsal import __version__
+from rehearsal.checks import judge
+from rehearsal.cleaning import clean
+from rehearsal.doctor import examine, render
+from rehearsal.errors import RehearsalError, UsageError
+from rehearsal.options import declare_options, read_options
+from rehearsal.record import RECORD, read_record
+from rehearsal.report import write_reports
+from rehearsal.run import Run
+from rehearsal.scenario import Scenario
+from rehearsal.scenario_files import default_folder, load_scenarios, pick_scenarios
+from rehearsal.telling import LivePhases, tell_findings, tell_outcome, tell_total
+from rehearsal.verdicts import Judgement, Verdict, weigh, worst
+
+_STATUS = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.NOT_RUN: 2}
+_INTERRUPTED = 130
+
+
+def _read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="rehearsal",
+        description="Proves on a throwaway system that a Chipster server's backups restore, or names what was lost.",
+        epilog="Exit status: 0 PASS, 1 FAIL, 2 could not tell.",
+    )
+    parser.add_argument("--version", action="version", version=f"rehearsal {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="rehearse scenarios: all of them and the controls, or those named")
+    run.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="names, as `rehearsal scenarios` lists them")
+    declare_options(run.add_argument)
+    _add_folder(run)
+    run.set_defaults(act=_run)
+
+    judging = commands.add_parser("judge", help="judge a finished run again from its files, without a cluster")
+    judging.add_argument("run", type=Path, metavar="RUN", help="a run's folder, or one scenario's folder in it")
+    judging.add_argument("--write", action="store_true", help="also write the reports again")
+    judging.set_defaults(act=_judge)
+
+    listing = commands.add_parser("scenarios", help="list the scenarios and controls")
+    _add_folder(listing)
+    listing.set_defaults(act=_list_scenarios)
+
+    doctor = commands.add_parser("doctor", help="list every tool found or missing, with the next command to type")
+    doctor.set_defaults(act=_examine)
+
+    cleaning = commands.add_parser("clean", help="remove what dead or kept runs left behind, and nothing else")
+    cleaning.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where run folders are")
+    cleaning.set_defaults(act=_clean)
+    return parser.parse_args(argv)
+
+
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scenarios",
+        dest="folder",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="a folder of scenario files (default: the ones that come with the harness)",
+    )
+
+
+def _load(arguments: argparse.Namespace) -> tuple[Scenario, ...]:
+    return load_scenarios(arguments.folder or default_folder())
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    wanted = pick_scenarios(_load(arguments), arguments.scenarios)
+    with Run(read_options(arguments), listeners=(LivePhases(),)) as run:
+        print(f"cluster: {run.session.description}")
+        for sentence in run.session.does_not_prove:
+            print(f"  does not prove: {sentence}")
+        lines = []
+        for scenario in wanted:
+            absence = run.explain_absence(scenario)
+            if absence:
+                lines.append(f"{Verdict.NOT_RUN:<12} {scenario.name:<28}           {absence}")
+                continue
+            print(f"\n{scenario.name}: {scenario.title}", file=sys.stderr, flush=True)
+            performed = run.perform(scenario)
+            lines.append(tell_outcome(performed))
+            if performed.outcome is not Verdict.PASS:
+                print("\n".join(f"  {line}" for line in tell_findings(performed.report)), file=sys.stderr)
+        outcome = run.outcome
+    print()
+    print("\n".join(lines))
+    print(f"\n{outcome}: {tell_total(run.performed)}")
+    if run.performed:
+        print(f"report: {run.folder / 'index.html'}")
+        for performed in run.performed if len(run.performed) == 1 else ():
+            print(f"        {performed.folder / 'report.html'}")
+    if arguments.keep:
+        print(f"kept: see journal.jsonl in {run.folder}; remove it with: rehearsal clean --runs {run.folder.parent}")
+    return _STATUS[outcome]
+
+
+def _find_rehearsals(folder: Path) -> list[Path]:
+    if (folder / RECORD).exists() or not folder.is_dir():
+        return [folder]
+    found = sorted(path.parent for path in folder.glob(f"*/{RECORD}"))
+    if not found:
+        raise UsageError(
+            "there is no rehearsal here",
+            where=str(folder),
+            hint="give a run's folder, such as runs/latest, or a scenario's folder in it",
+        )
+    return found
+
+
+def _judge(arguments: argparse.Namespace) -> int:
+    outcomes = []
+    for folder in _find_rehearsals(arguments.run):
+        try:
+            record = read_record(folder)
+        except RehearsalError as error:
+            print(f"{Verdict.INCONCLUSIVE:<12} {folder.name}: {error}")
+            outcomes.append(Verdict.INCONCLUSIVE)
+            continue
+        judgement = judge(record, folder)
+        outcomes.append(weigh(judgement.verdict, judgement.control))
+        _tell_judgement(record.scenario, judgement)
+        if arguments.write:
+            print(f"  written: {folder / 'report.html'}: {write_reports(folder, record, judgement).verdict}")
+    return _STATUS[worst(outcomes)]
+
+
+def _tell_judgement(scenario: str, judgement: Judgement) -> None:
+    control = judgement.control
+    caught = "" if control is None else "  (control caught)" if control.caught else "  (control NOT CAUGHT)"
+    print(f"{judgement.verdict:<12} {scenario}{caught}")
+    for line in tell_findings(judgement):
+        print(f"  {line}")
+
+
+def _list_scenarios(arguments: argparse.Namespace) -> int:
+    for scenario in _load(arguments):
+        print(f"{scenario.name:<28} {scenario.title}")
+    return 0
+
+
+def _examine(arguments: argparse.Namespace) -> int:
+    del arguments
+    print(render(examine()))
+    return 0
+
+
+def _clean(arguments: argparse.Namespace) -> int:
+    result = clean(arguments.runs, print)
+    return 2 if result.refused else 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the console command; returns the exit status."""
+    signal.signal(signal.SIGTERM, _interrupt)  # a stopped CI job cleans up like Ctrl-C
+    try:
+        arguments = _read_arguments(argv)
+        status: int = arguments.act(arguments)
+    except RehearsalError as error:
+        print(f"rehearsal: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nrehearsal: interrupted; what it had created was removed", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    return status

@@ -1,0 +1,79 @@
+"""The kubectl binary on one cluster and one namespace, told everything, finding nothing out for itself.
+
+The private kubeconfig is part of every command line and its environment is built from nothing: no ambient KUBECONFIG,
+no `~/.kube` with its cache and preferences, no proxy between us and a server on loopback. What is shown and journalled
+is the manual's own command with these two options, so that it can be pasted.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from rehearsal.roles import ByteSource
+from rehearsal.shell import Outcome, Process, Shell
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl, bound to a cluster and a namespace.
+
+    Attributes:
+        binary: absolute path.
+        kubeconfig: the private one.
+        namespace: of this rehearsal.
+        home: an own folder that stands for HOME, for kubectl's cache.
+        websockets: KUBECTL_REMOTE_COMMAND_WEBSOCKETS; None leaves kubectl its default.
+    """
+
+    shell: Shell
+    binary: Path
+    kubeconfig: Path
+    namespace: str
+    home: Path
+    websockets: bool | None = None
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: ByteSource | None = None,
+        stdout: Path | IO[bytes] | None = None,
+        deadline: float = 120.0,
+        accept: Collection[int] | None = (0,),
+        shown: str | None = None,
+    ) -> Outcome:
+        """`kubectl ARGUMENTS`; see `Shell.run`."""
+        return self.shell.run(
+            self.process(*arguments),
+            stdin=stdin,
+            stdout=stdout,
+            deadline=deadline,
+            accept=accept,
+            shown=shown or self.show(*arguments),
+        )
+
+    def process(self, *arguments: str) -> Process:
+        return Process((str(self.binary), *self._where(), *arguments), env=self.environment())
+
+    def show(self, *arguments: str) -> str:
+        """The command to paste; `kubectl` alone where the PATH leads to this very binary."""
+        name = "kubectl" if shutil.which("kubectl") == str(self.binary) else str(self.binary)
+        return shlex.join((name, *self._where(), *arguments))
+
+    def environment(self) -> Mapping[str, str]:
+        chosen = {} if self.websockets is None else {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": str(self.websockets).lower()}
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self.home),
+            "KUBECONFIG": str(self.kubeconfig),
+            "LANG": "C.UTF-8",
+            **chosen,
+        }
+
+    def _where(self) -> tuple[str, ...]:
+        return ("--kubeconfig", str(self.kubeconfig), "-n", self.namespace)

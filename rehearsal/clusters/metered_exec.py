@@ -1,0 +1,110 @@
+"""One command through `kubectl exec`, believed only when the pod's figures and ours agree.
+
+What the pod says comes at the end of stderr, or, when that was cut or longer than what is kept, from a file in the pod.
+Where there is neither, the stream ended before the command did, and what the pod is doing now is the best explanation.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO, NoReturn
+
+from rehearsal.clusters.kube_reads import KubeReads
+from rehearsal.clusters.kubectl import Kubectl
+from rehearsal.clusters.pod_states import describe_pod
+from rehearsal.clusters.pod_streams import END_FILE, StreamEnd, compare_ends, meter_command, read_end, take_end
+from rehearsal.errors import EnvironmentUnfit, RehearsalError, StreamError
+from rehearsal.roles import ByteSource, ExecResult
+from rehearsal.shell import Outcome
+
+_CLOCK_SKEW = timedelta(seconds=2)
+
+
+def run_metered(
+    kubectl: Kubectl,
+    reads: KubeReads,
+    pod: str,
+    argv: Sequence[str],
+    stdin: ByteSource | None,
+    stdout: Path | IO[bytes] | None,
+    deadline: float,
+) -> ExecResult:
+    """Run it once.
+
+    Raises:
+        StreamError: the two ends differ, or the pod's end was never told.
+        EnvironmentUnfit: there is no such pod.
+        WaitTimeout: the deadline passed.
+    """
+    token = secrets.token_hex(8)
+    options = ("exec", "-i", pod, "--") if stdin is not None else ("exec", pod, "--")
+    shown = _redirect(kubectl.show(*options, *argv), stdin, stdout)
+    began = datetime.now(UTC)
+    outcome = kubectl.run(
+        *options,
+        *meter_command(argv, token, stdin is not None),
+        stdin=stdin,
+        stdout=stdout,
+        deadline=deadline,
+        accept=None,
+        shown=shown,
+    )
+    end, stderr = take_end(outcome.stderr, token)
+    if end is None:
+        end = _ask_pod(kubectl, pod, token)
+    if end is None:
+        _explain_cut(kubectl, reads, pod, outcome, began)
+    differences = compare_ends(end, outcome.sent if stdin is not None else None, outcome.received)
+    if differences:
+        raise StreamError("; ".join(differences), where=outcome.command)
+    return ExecResult(
+        command=outcome.command,
+        status=end.status,
+        stdout=outcome.stdout,
+        stderr=stderr,
+        error_lines=outcome.error_lines,
+        sent=outcome.sent,
+        received=outcome.received,
+        seconds=outcome.seconds,
+    )
+
+
+def _redirect(command: str, stdin: ByteSource | None, stdout: Path | IO[bytes] | None) -> str:
+    source = f" < {shlex.quote(str(stdin))}" if isinstance(stdin, Path) else ""
+    target = f" > {shlex.quote(str(stdout))}" if isinstance(stdout, Path) else ""
+    return f"{command}{source}{target}"
+
+
+def _ask_pod(kubectl: Kubectl, pod: str, token: str) -> StreamEnd | None:
+    try:
+        answer = kubectl.run("exec", pod, "--", "cat", END_FILE, deadline=30.0, accept=None)
+    except RehearsalError:
+        return None
+    return read_end(answer.stdout.decode("ascii", "replace"), token)
+
+
+def _explain_cut(kubectl: Kubectl, reads: KubeReads, pod: str, outcome: Outcome, began: datetime) -> NoReturn:
+    said = outcome.stderr.decode(errors="replace").strip()[-500:] or "nothing"
+    try:
+        state = reads.read_pod(pod)
+        if state is None:
+            now = "the pod is not there any more"
+        elif state.created > began - _CLOCK_SKEW:
+            now = f"the pod is a new one, created {state.created:%H:%M:%S} UTC"
+        else:
+            now = f"the pod now: {describe_pod(state)}"
+    except EnvironmentUnfit as error:
+        now = f"the pod's state is unknown: {error.what}"
+    if f'(NotFound): pods "{pod}" not found' in said:
+        raise EnvironmentUnfit("there is no such pod", where=pod, hint=kubectl.show("get", "pods"))
+    raise StreamError(
+        f"the stream ended before its command did: {outcome.sent.size} bytes sent (SHA-256 {outcome.sent.sha256}), "
+        f"{outcome.received.size} bytes received (SHA-256 {outcome.received.sha256}), the pod's own figures never came; "
+        f"kubectl ended with status {outcome.statuses[0]} and said: {said}; {now}",
+        where=outcome.command,
+        hint=kubectl.show("get", "pods"),
+    )

@@ -1,0 +1,142 @@
+"""What a pod is doing, as small values, and what its state means in words.
+
+Made from the `kubernetes` client's objects; judged without a cluster. A pod that cannot become ready is told from one
+that needs time by what its containers wait for, so that a wrong image name does not cost a whole deadline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+HOPELESS_AT_ONCE = ("InvalidImageName", "ErrImageNeverPull")
+HOPELESS_IN_TIME = (
+    "ImagePullBackOff",
+    "ErrImagePull",
+    "CrashLoopBackOff",
+    "CreateContainerConfigError",
+    "RunContainerError",
+)
+"""Given up when they last; a registry or a server may recover once."""
+
+
+@dataclass(frozen=True)
+class ContainerState:
+    """A container now.
+
+    Attributes:
+        waiting, message: why it does not run (`ImagePullBackOff`), "" when it runs.
+        restarts: how often it was started again.
+        last_exit: exit status of its last life, None where there was none.
+    """
+
+    name: str
+    image: str
+    ready: bool
+    waiting: str = ""
+    message: str = ""
+    restarts: int = 0
+    last_exit: int | None = None
+
+
+@dataclass(frozen=True)
+class PodState:
+    """A pod now. `unready`: why the scheduler or the kubelet says it is not ready; `revision`: of its StatefulSet."""
+
+    name: str
+    uid: str
+    created: datetime
+    phase: str
+    ready: bool
+    deleting: bool
+    revision: str
+    unready: str
+    containers: tuple[ContainerState, ...]
+    claims: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class WorkloadState:
+    """A StatefulSet now; `settled`: its controller has seen the latest change."""
+
+    replicas: int
+    revision: str
+    settled: bool
+
+
+def see_pod(pod: Any) -> PodState:
+    """The client's `V1Pod` as a value of ours."""
+    status, spec = pod.status, pod.spec
+    conditions = {condition.type: condition for condition in status.conditions or ()}
+    ready = conditions.get("Ready")
+    unready = [
+        f"{condition.reason or name}: {condition.message}"
+        for name, condition in conditions.items()
+        if condition.status != "True" and condition.message
+    ]
+    states = [*(status.init_container_statuses or ()), *(status.container_statuses or ())]
+    volumes = (volume.persistent_volume_claim for volume in spec.volumes or ())
+    return PodState(
+        name=pod.metadata.name,
+        uid=pod.metadata.uid,
+        created=pod.metadata.creation_timestamp,
+        phase=status.phase,
+        ready=ready is not None and ready.status == "True",
+        deleting=pod.metadata.deletion_timestamp is not None,
+        revision=(pod.metadata.labels or {}).get("controller-revision-hash", ""),
+        unready="; ".join(unready),
+        containers=tuple(_see_container(state) for state in states),
+        claims=tuple(claim.claim_name for claim in volumes if claim is not None),
+    )
+
+
+def _see_container(status: Any) -> ContainerState:
+    waiting = status.state.waiting if status.state else None
+    ended = (status.state.terminated if status.state else None) or (
+        status.last_state.terminated if status.last_state else None
+    )
+    return ContainerState(
+        name=status.name,
+        image=status.image,
+        ready=bool(status.ready),
+        waiting=(waiting.reason or "") if waiting else "",
+        message=(waiting.message or "") if waiting else "",
+        restarts=status.restart_count or 0,
+        last_exit=ended.exit_code if ended else None,
+    )
+
+
+def find_trouble(pod: PodState) -> tuple[str, bool]:
+    """What keeps the pod from getting ready, "" for nothing but time; and whether no time will help."""
+    for container in pod.containers:
+        if container.waiting in HOPELESS_AT_ONCE or container.waiting in HOPELESS_IN_TIME:
+            return _say_waiting(container), container.waiting in HOPELESS_AT_ONCE
+    return ("", False)
+
+
+def describe_pod(pod: PodState) -> str:
+    """One line: phase, what it waits for, how its containers fare."""
+    if pod.deleting:
+        return "it is being deleted"
+    trouble, _ = find_trouble(pod)
+    crashed = [
+        f"container {c.name} ended with status {c.last_exit}, {c.restarts} restarts"
+        for c in pod.containers
+        if c.last_exit and not c.ready
+    ]
+    return "; ".join(part for part in (f"phase {pod.phase}", trouble, *crashed, pod.unready) if part)
+
+
+def advise(pod: PodState | None, name: str) -> tuple[str, ...]:
+    """The kubectl arguments to type next."""
+    if pod is not None:
+        for container in pod.containers:
+            if container.restarts and not container.ready:
+                return ("logs", name, "-c", container.name, "--previous")
+    return ("describe", "pod", name)
+
+
+def _say_waiting(container: ContainerState) -> str:
+    detail = f" ({container.message})" if container.message else ""
+    return f"container {container.name} with image {container.image} waits: {container.waiting}{detail}"

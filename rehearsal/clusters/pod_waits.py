@@ -1,0 +1,128 @@
+"""Waiting for pods by watching them, with a deadline, and saying at its end what they were doing.
+
+Every change of a pod in the namespace wakes the waiting, and so does a second without one. The error names the pod, its
+state, the cluster's last events about it, the end of its log, and the kubectl command to type next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from rehearsal.clusters.kube_reads import KubeReads
+from rehearsal.clusters.kubectl import Kubectl
+from rehearsal.clusters.pod_states import PodState, advise, describe_pod, find_trouble
+from rehearsal.errors import WaitTimeout
+
+_PATIENCE = 30.0
+"""Seconds that a pod may wait for an image or crash, before that is taken for its last word."""
+_LOG_LINES = 12
+
+
+@dataclass(frozen=True)
+class PodWaits:
+    """Waits in one namespace.
+
+    Attributes:
+        kubectl: shows the command to type next.
+        patience: seconds, see above.
+    """
+
+    reads: KubeReads
+    kubectl: Kubectl
+    patience: float = _PATIENCE
+
+    def wait_ready(self, pods: Collection[str], deadline: float, workloads: Collection[str] = ()) -> None:
+        """Return when all these pods are ready, and as the latest change of their workload wants them.
+
+        Raises:
+            WaitTimeout: the deadline passed, or a pod cannot become ready.
+        """
+
+        def lacking(seen: Sequence[PodState]) -> list[str]:
+            states = {state.name: state for state in seen}
+            wanted = {name: self.reads.read_workload(name) for name in workloads}
+            unsettled = [name for name, workload in wanted.items() if workload is None or not workload.settled]
+            revisions = {workload.revision for workload in wanted.values() if workload}
+            return unsettled + [
+                name
+                for name in pods
+                if (state := states.get(name)) is None
+                or not state.ready
+                or state.deleting
+                or (revisions and state.revision not in revisions)
+            ]
+
+        self._wait(lacking, deadline, "ready")
+
+    def wait_gone(self, chosen: Callable[[PodState], bool], deadline: float) -> None:
+        """Return when no pod of these is there any more.
+
+        Raises:
+            WaitTimeout: the deadline passed.
+        """
+        self._wait(lambda seen: [state.name for state in seen if chosen(state)], deadline, "gone")
+
+    def wait_ended(self, pod: str, deadline: float) -> str:
+        """The phase, `Succeeded` or `Failed`, of a pod that runs once."""
+
+        def running(seen: Sequence[PodState]) -> list[str]:
+            return [] if any(s.name == pod and s.phase in ("Succeeded", "Failed") for s in seen) else [pod]
+
+        self._wait(running, deadline, "at its end")
+        state = self.reads.read_pod(pod)
+        return state.phase if state else "gone"
+
+    def wait_claim_gone(self, claim: str, uid: str, deadline: float) -> None:
+        """Return when the claim of that identity is gone."""
+        end = time.monotonic() + deadline
+        while (found := self.reads.claim_identity(claim)) is not None and found.uid == uid:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise WaitTimeout(
+                    f"claim {claim} is not gone after {deadline:g} s, though no pod uses it",
+                    where=claim,
+                    hint=self.kubectl.show("describe", "pvc", claim),
+                )
+            self.reads.await_claim_change(min(1.0, left))
+
+    def _wait(self, lacking: Callable[[Sequence[PodState]], list[str]], deadline: float, state: str) -> None:
+        began = time.monotonic()
+        troubled_since: dict[str, float] = {}
+        while True:
+            seen, version = self.reads.list_pods()
+            names = lacking(seen)
+            if not names:
+                return
+            now = time.monotonic()
+            for pod in seen:
+                trouble, at_once = find_trouble(pod)
+                if not trouble or pod.name not in names:
+                    troubled_since.pop(pod.name, None)
+                elif at_once or now - troubled_since.setdefault(pod.name, now) > self.patience:
+                    raise self._complain(pod.name, seen, f"cannot become {state}")
+            left = began + deadline - now
+            if left <= 0:
+                raise self._complain(names[0], seen, f"is not {state} after {deadline:g} s", names[1:])
+            self.reads.await_pod_change(version, min(1.0, left))
+
+    def _complain(self, name: str, seen: Sequence[PodState], what: str, others: Sequence[str] = ()) -> WaitTimeout:
+        state = next((pod for pod in seen if pod.name == name), None)
+        parts = [f"{name} {what}: {describe_pod(state) if state else 'it is not there'}"]
+        if others:
+            parts.append(f"nor: {', '.join(others)}")
+        if events := self.reads.last_events(name):
+            parts.append("last events: " + " | ".join(events))
+        if log := self._read_log_tail(state):
+            parts.append(f"its log ends: {log}")
+        clean = self.kubectl.shell.journal.redactor.clean
+        return WaitTimeout(clean("; ".join(parts)), where=name, hint=self.kubectl.show(*advise(state, name)))
+
+    def _read_log_tail(self, state: PodState | None) -> str:
+        for container in state.containers if state else ():
+            if not container.ready and (container.restarts or container.last_exit is not None or not container.waiting):
+                log = self.reads.read_log(state.name, container.name, lines=_LOG_LINES) if state else ""
+                if log.strip():
+                    return f"({container.name}) {log.strip()[-1500:]}"
+        return ""

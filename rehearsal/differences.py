@@ -1,0 +1,268 @@
+"""Where two inventories of a store differ, every difference named: pure comparison of values and sorted line files.
+
+Line files are merged in one pass and flat memory, so that a whole store is compared on any machine, without a cluster.
+They are evidence: each is counted and hashed against its inventory first, and one that was cut or edited is an error
+(we learnt nothing), not a difference. A digest and its lines are never trusted one without the other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from rehearsal.evidence import merge_lines
+from rehearsal.inventory import (
+    DatabaseInventory,
+    Difference,
+    Differences,
+    FilesInventory,
+    TableInventory,
+)
+
+ASPECTS = ("table", "rows", "large object", "sequence", "schema")
+"""What `compare_databases` tells apart."""
+
+_SHOWN = 200
+_DANGLING = "dangling"
+
+
+class Collected:
+    """Differences being gathered: the first `limit` named, all counted."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._named: list[Difference] = []
+        self._total = 0
+        self.compared = 0
+
+    def add(self, kind: str, aspect: str, subject: str, detail: str = "") -> None:
+        self._total += 1
+        if len(self._named) < self._limit:
+            self._named.append(
+                Difference.model_validate({"kind": kind, "aspect": aspect, "subject": subject, "detail": detail})
+            )
+
+    @property
+    def total(self) -> int:
+        return self._total
+
+    def result(self) -> Differences:
+        return Differences(named=tuple(self._named), total=self._total, compared=self.compared)
+
+
+def compare_databases(
+    before: DatabaseInventory, after: DatabaseInventory, folder: Path, limit: int = 20
+) -> dict[str, Differences]:
+    """Differences by aspect, each of `ASPECTS` present.
+
+    Args:
+        before: what is expected. after: what was found.
+        folder: the rehearsal's folder, which the line files' paths are relative to.
+        limit: differences named per aspect; the rest are counted.
+
+    Raises:
+        EnvironmentUnfit: a line file is missing, was cut or edited, or is not sorted; `where` names it.
+    """
+    found = {aspect: Collected(limit) for aspect in ASPECTS}
+    for name in sorted(before.tables.keys() | after.tables.keys()):
+        found["table"].compared += 1
+        if name not in after.tables:
+            found["table"].add("missing", "table", name, f"{_count(before.tables[name].rows, 'row')} expected")
+        elif name not in before.tables:
+            found["table"].add("extra", "table", name, f"{_count(after.tables[name].rows, 'row')} found")
+        else:
+            _compare_rows(name, before.tables[name], after.tables[name], folder, found["rows"])
+            _compare_objects(name, before.tables[name], after.tables[name], folder, found["large object"])
+    _compare_texts("sequence", before.sequences, after.sequences, found["sequence"], _name_sequence_change)
+    _compare_texts("schema", before.schema_objects, after.schema_objects, found["schema"], name_text_change)
+    return {aspect: collected.result() for aspect, collected in found.items()}
+
+
+def compare_files(before: FilesInventory, after: FilesInventory, folder: Path, limit: int = 20) -> Differences:
+    """Differences between two file-storage directories; aspect `directory` for directories, `file` for the rest.
+
+    Raises:
+        EnvironmentUnfit: a line file is missing, was cut or edited, or is not sorted; `where` names it.
+    """
+    found = Collected(limit)
+
+    def judge(path: bytes, expected: bytes | None, present: bytes | None) -> None:
+        subject = _shorten(path.decode("utf-8", "backslashreplace"))
+        lines = [json.loads(line) for line in (expected, present) if line is not None]
+        aspect = "directory" if all(entry[1] == "dir" for entry in lines) else "file"
+        if len(lines) == 2:
+            found.add("changed", aspect, subject, _name_entry_change(*lines))
+        elif present is None:
+            found.add("missing", aspect, subject, _describe_entry(lines[0]))
+        else:
+            found.add("extra", aspect, subject, _describe_entry(lines[0]))
+
+    found.compared = merge_lines(before.entry_lines, after.entry_lines, folder, _path_of_entry, judge)
+    return found.result()
+
+
+def _compare_rows(name: str, before: TableInventory, after: TableInventory, folder: Path, found: Collected) -> None:
+    """By key where both have their row lines; else, or where lines and digests contradict each other, by the table."""
+    same_sum = (before.rows, before.digest) == (after.rows, after.digest)
+    named = found.total
+    if before.row_lines is not None and after.row_lines is not None and before.key == after.key:
+
+        def judge(key: bytes, expected: bytes | None, present: bytes | None) -> None:
+            subject = f"{name} {_shorten(key.decode('utf-8', 'backslashreplace'))}"
+            if present is None:
+                found.add("missing", "rows", subject, "the row is gone")
+            elif expected is None:
+                found.add("extra", "rows", subject, "a row that was not there")
+            else:
+                found.add("changed", "rows", subject, "the row's digest differs")
+
+        found.compared += merge_lines(before.row_lines, after.row_lines, folder, _until_tab, judge)
+    else:
+        found.compared += max(before.rows, after.rows)
+    if not same_sum and found.total == named:
+        found.add("changed", "rows", name, _name_sum_change(before, after))
+
+
+def _name_sum_change(before: TableInventory, after: TableInventory) -> str:
+    if before.rows != after.rows:
+        return f"{_count(before.rows, 'row')} became {after.rows}"
+    return f"{_count(before.rows, 'row')}, content digest differs"
+
+
+def _compare_objects(name: str, before: TableInventory, after: TableInventory, folder: Path, found: Collected) -> None:
+    keyed = bool(before.key) and before.key == after.key
+
+    def judge(identity: bytes, expected: bytes | None, present: bytes | None) -> None:
+        key, column, *_ = identity.decode("utf-8", "backslashreplace").split("\t")
+        subject = f"{name} {_shorten(key)} {column}" if key else f"{name} {column}"
+        if expected is not None and present is not None:
+            found.add("changed", "large object", subject, _name_object_change(expected, present))
+        elif expected is not None:
+            found.add("missing", "large object", subject, f"{_describe_object(expected)} expected, no reference found")
+        elif present is not None:
+            found.add("extra", "large object", subject, f"{_describe_object(present)} found, no reference expected")
+
+    found.compared += merge_lines(
+        before.large_object_lines,
+        after.large_object_lines,
+        folder,
+        # without a key only whole lines can be told apart: a multiset
+        _until_second_tab if keyed else _whole_line,
+        judge,
+    )
+
+
+def _describe_object(line: bytes) -> str:
+    size, sha256 = _object_of(line)
+    return "a dangling reference" if sha256 == _DANGLING else f"{size} bytes"
+
+
+def _name_object_change(expected: bytes, present: bytes) -> str:
+    (size, sha256), (size_found, sha256_found) = _object_of(expected), _object_of(present)
+    if sha256_found == _DANGLING:
+        return f"{size} bytes expected, the object is gone: a dangling reference"
+    if sha256 == _DANGLING:
+        return f"a dangling reference expected, {size_found} bytes found"
+    changes = [f"size {size} → {size_found}"] if size != size_found else []
+    return ", ".join([*changes, "sha256 differs"])
+
+
+def _object_of(line: bytes) -> tuple[int, str]:
+    *_, size, sha256 = line.rstrip(b"\n").split(b"\t")
+    return int(size), sha256.decode("ascii")
+
+
+def _compare_texts(
+    aspect: str,
+    before: Mapping[str, str],
+    after: Mapping[str, str],
+    found: Collected,
+    name_change: Callable[[str, str], str],
+) -> None:
+    for subject in sorted(before.keys() | after.keys()):
+        found.compared += 1
+        if subject not in after:
+            found.add("missing", aspect, subject, "it is gone")
+        elif subject not in before:
+            found.add("extra", aspect, subject, "it was not there")
+        elif before[subject] != after[subject]:
+            found.add("changed", aspect, subject, name_change(before[subject], after[subject]))
+
+
+def _name_sequence_change(before: str, after: str) -> str:
+    return f"last_value is_called: {before} → {after}"
+
+
+def name_text_change(before: str, after: str) -> str:
+    """The lines in which two catalogue texts differ, line ends made visible: `grant x: SELECT → (nothing)`."""
+    expected, found = before.split("\n"), after.split("\n")
+    if len(expected) == len(found):
+        pairs = [(old, new) for old, new in zip(expected, found, strict=True) if old != new]
+    else:
+        gone = [line for line in expected if line not in found]
+        come = [line for line in found if line not in expected]
+        longest = max(len(gone), len(come), 1)
+        pairs = list(zip(_pad(gone, longest), _pad(come, longest), strict=True))
+    first, rest = pairs[0], len(pairs) - 1
+    more = f" (and {_count(rest, 'more line')})" if rest else ""
+    return f"{_show(first[0])} → {_show(first[1])}{more}"
+
+
+def _pad(lines: list[str], length: int) -> list[str]:
+    return [*lines, *[""] * (length - len(lines))]
+
+
+def _show(line: str) -> str:
+    shown = line if len(line) <= 100 else f"{line[:100]}…"
+    return shown.replace("\r", "\\r").replace("\t", "\\t") or "(nothing)"
+
+
+Entry = tuple[str, str, int, str, str, int, int, str]
+
+
+def _name_entry_change(before: Entry, after: Entry) -> str:
+    changes = [
+        f"{label} {old} → {new}"
+        for label, old, new in (
+            ("type", before[1], after[1]),
+            ("size", before[2], after[2]),
+            ("mode", before[4], after[4]),
+            ("owner", f"{before[5]}:{before[6]}", f"{after[5]}:{after[6]}"),
+        )
+        if old != new
+    ]
+    if before[3] != after[3]:
+        changes.insert(0, "unreadable" if after[3] == "unreadable" else "sha256 differs")
+    if before[7] != after[7]:
+        changes.append("link target differs")
+    return ", ".join(changes) or "the line differs"
+
+
+def _describe_entry(entry: Entry) -> str:
+    return f"{entry[1]}, {entry[2]} bytes" if entry[1] == "file" else entry[1]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _until_tab(line: bytes) -> bytes:
+    return line[: line.index(b"\t")]
+
+
+def _until_second_tab(line: bytes) -> bytes:
+    return line[: line.index(b"\t", line.index(b"\t") + 1)]
+
+
+def _whole_line(line: bytes) -> bytes:
+    return line
+
+
+def _path_of_entry(line: bytes) -> bytes:
+    path = json.loads(line)[0]
+    return path.encode("utf-8", "surrogateescape") if isinstance(path, str) else b""

@@ -1,0 +1,38 @@
+"""Ctrl-C, held back for the moments in which it would leave something behind that nobody knows of."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def hold_interrupts() -> Iterator[None]:
+    """Hold back SIGINT and SIGTERM handlers until the block is over; then the first that came is called.
+
+    For the blink between a fork and our knowing of it, and while what is left is killed. Only the main thread gets
+    signals, so elsewhere nothing is to be done. A signal without a Python handler keeps its default action.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        came.append((number, frame))
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, remember)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            first, frame = came[0]
+            handlers[signal.Signals(first)](first, frame)

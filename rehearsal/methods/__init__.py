@@ -1,0 +1,1 @@
+"""Ways to back up and restore, a module each; scenarios pick one."""

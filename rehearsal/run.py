@@ -1,0 +1,300 @@
+"""A run: several rehearsals with one set of options, one folder, one summary.
+
+Both faces (the command line and pytest) go through here, so that they cannot differ. A run makes `RUNS/<run id>/`,
+gives every scenario a folder and a cluster of its own, judges its record and writes its reports; whatever happens in
+between, what the run created is removed again (or kept, when the user said so) and `RUNS/latest` points at it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self, cast
+
+from rehearsal import __version__
+from rehearsal.checks import judge
+from rehearsal.chipster.seeding import Seed
+from rehearsal.clusters.choosing import ClusterSession, Wish, open_session
+from rehearsal.deployment import Deployment, StoreSpec
+from rehearsal.errors import EnvironmentUnfit, RehearsalError
+from rehearsal.journal import JOURNAL, Journal, Listener, Redactor
+from rehearsal.record import Record, Trouble, read_record, write_record
+from rehearsal.rehearse import Setting, rehearse
+from rehearsal.report import Report, write_reports, write_run_summary
+from rehearsal.roles import Cluster, Store
+from rehearsal.scenario import Scenario
+from rehearsal.processes import identify_ourselves
+from rehearsal.shell import Shell
+from rehearsal.site_commands import SiteCommand
+from rehearsal.stores import open_store
+from rehearsal.values import make_deployment, read_values, redact_values
+from rehearsal.verdicts import Verdict, weigh, worst
+
+Size = Literal["s", "m", "l"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What both faces accept.
+
+    Attributes:
+        values: the admin's files, later wins; none: the chart's defaults.
+        cluster: `auto`, `local`, `containers` or `kind`.
+        runs: where run folders go.
+        seed, size: of the data.
+        keep: leave the clusters up and say how to look inside and how to remove them.
+        pg_bin: folder of PostgreSQL server binaries, for `local`.
+        after_backup, after_restore: the site's own commands; "" for none.
+    """
+
+    values: tuple[Path, ...] = ()
+    cluster: str = "auto"
+    runs: Path = Path("runs")
+    seed: int = 1
+    size: Size = "s"
+    keep: bool = False
+    pg_bin: Path | None = None
+    after_backup: str = ""
+    after_restore: str = ""
+
+    def repeat(self, scenario: str, level: str) -> str:
+        """The command line that repeats one rehearsal with these options on that level."""
+        words = ["rehearsal", "run", scenario, "--cluster", level, "--seed", str(self.seed), "--size", self.size]
+        for path in self.values:
+            words += ["--values", str(path)]
+        if self.pg_bin:
+            words += ["--pg-bin", str(self.pg_bin)]
+        for option, command in (("--after-backup", self.after_backup), ("--after-restore", self.after_restore)):
+            if command:
+                words += [option, command]
+        return shlex.join(words)
+
+
+@dataclass
+class Performed:
+    """One scenario of a run, done: its report, and what it means for the run."""
+
+    scenario: Scenario
+    folder: Path
+    report: Report
+
+    @property
+    def outcome(self) -> Verdict:
+        """A caught control counts as PASS; see `verdicts.weigh`."""
+        return weigh(self.report.verdict, self.report.control)
+
+
+def _new_run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def _make_folder(runs: Path) -> Path:
+    folder = runs.absolute() / _new_run_id()
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise EnvironmentUnfit(
+            f"the run's folder cannot be made: {error.strerror}", where=str(folder), hint="give --runs DIR elsewhere"
+        ) from error
+    return folder
+
+
+def _point_latest(runs: Path, folder: Path) -> None:
+    """`RUNS/latest` → the run, swapped in one step; a file system without links does without."""
+    link = runs / f".latest.{os.getpid()}"
+    try:
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder.name)
+        link.replace(runs / "latest")
+    except OSError:
+        link.unlink(missing_ok=True)
+
+
+def _own_ourselves(journal: Journal) -> None:
+    """Write down which process this is, so that `rehearsal clean` leaves a live run alone."""
+    ours = identify_ourselves()
+    journal.own("harness", str(ours.pid), start_time=ours.start_time, boot_id=ours.boot_id)
+
+
+@dataclass
+class Run:
+    """A run in progress; a context manager that ends what its rehearsals shared.
+
+    Args:
+        options: as the user gave them.
+        listeners: get every journal line of every rehearsal as it is written.
+        say: prints one line for the user.
+
+    Raises:
+        ValuesError: values.yaml is malformed; nothing was started, no folder was made.
+        EnvironmentUnfit: a tool is missing.
+    """
+
+    options: Options
+    listeners: Sequence[Listener] = ()
+    say: Callable[[str], None] = print
+    performed: list[Performed] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        values = read_values(self.options.values)
+        self.deployment: Deployment = make_deployment(values)
+        self._values_copy = redact_values(values)
+        self._redactor = Redactor(self.deployment.secrets())
+        wish = Wish(self.options.cluster, self.options.pg_bin, self.say)
+        self.session: ClusterSession = open_session(wish)
+        try:
+            self.folder = _make_folder(self.options.runs)
+            _point_latest(self.folder.parent, self.folder)
+        except BaseException:
+            self.session.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self.performed:
+                write_run_summary(self.folder, [performed.report for performed in self.performed])
+        finally:
+            if not self.options.keep:
+                self.session.close()
+
+    def explain_absence(self, scenario: Scenario) -> str:
+        """Why this deployment cannot lose what the scenario loses; "" when it can."""
+        if self.deployment.playing(scenario.loses):
+            return ""
+        return f"values.yaml disables {', '.join(scenario.loses)}"
+
+    def perform(self, scenario: Scenario) -> Performed:
+        """Rehearse one scenario, judge it, write its reports.
+
+        Raises:
+            KeyboardInterrupt: interrupted; what was created is removed, and the reports say how far it came.
+        """
+        folder = self.folder / scenario.name
+        journal = Journal(folder / JOURNAL, self._redactor, self.listeners)
+        failure: RehearsalError | None = None
+        try:
+            _own_ourselves(journal)
+            try:
+                self._rehearse(scenario, folder, journal)
+            except RehearsalError as error:
+                failure = error
+            finally:
+                performed = self._conclude(scenario, folder, failure)
+                journal.write("verdict", verdict=performed.report.verdict, outcome=performed.outcome)
+        finally:
+            journal.close()
+        return performed
+
+    def _rehearse(self, scenario: Scenario, folder: Path, journal: Journal) -> None:
+        shell = Shell(journal)
+        with self._cluster(folder, journal, shell) as cluster:
+            rehearse(scenario, cluster, folder, self._setting(scenario, folder, shell), journal)
+
+    @contextmanager
+    def _cluster(self, folder: Path, journal: Journal, shell: Shell) -> Iterator[Cluster]:
+        """A cluster of the rehearsal's own; closing it is part of the rehearsal, and a failure there is a trouble."""
+        nonce = secrets.token_hex(16)
+        cluster = self.session.open(folder, nonce, journal, shell)
+        try:
+            yield cluster
+        finally:
+            if self.options.keep:
+                journal.note("kept: the cluster is left up; remove it with `rehearsal clean`")
+            else:
+                self._close(cluster, folder, journal)
+
+    def _close(self, cluster: Cluster, folder: Path, journal: Journal) -> None:
+        try:
+            with journal.step("clean up"):
+                cluster.close()
+        except RehearsalError as error:
+            record = read_record(folder)
+            record.troubles.append(
+                Trouble(phase="clean up", message=error.what, where=error.where, hint=error.hint or "rehearsal clean")
+            )
+            write_record(folder, record)
+
+    def _setting(self, scenario: Scenario, folder: Path, shell: Shell) -> Setting:
+        options = self.options
+        seed = Seed(options.seed, options.size, self.deployment.file_replicas)
+
+        def open_seeded_store(spec: StoreSpec, cluster: Cluster, into: Path, journal: Journal) -> Store:
+            return open_store(spec, cluster, into, journal, seed)
+
+        def site_command(option: str, command: str) -> SiteCommand | None:
+            return SiteCommand(option, command, shell, folder) if command else None
+
+        return Setting(
+            deployment=self.deployment,
+            values_copy=self._values_copy,
+            seed=options.seed,
+            size=options.size,
+            run_id=self.folder.name,
+            command=options.repeat(scenario.name, self.session.level),
+            open_store=open_seeded_store,
+            notes=self._notes(),
+            after_backup=site_command("--after-backup", options.after_backup),
+            after_restore=site_command("--after-restore", options.after_restore),
+        )
+
+    def _notes(self) -> tuple[str, ...]:
+        notes = [f"cluster: {self.session.description}"]
+        if not self.options.values:
+            notes.append("no values.yaml was given: the chart's defaults were rehearsed")
+        if self.deployment.generated_passwords:
+            made_up = ", ".join(self.deployment.generated_passwords)
+            notes.append(f"passwords generated for the throwaway system: {made_up}")
+        if self.deployment.disabled:
+            notes.append(f"disabled in values.yaml, so not rehearsed: {', '.join(self.deployment.disabled)}")
+        notes += [f"no claim protects {store.name}: hostPath" for store in self.deployment.stores if store.host_path]
+        return tuple(notes)
+
+    def _conclude(self, scenario: Scenario, folder: Path, failure: RehearsalError | None) -> Performed:
+        """Judge what was recorded; a rehearsal that could not even begin is INCONCLUSIVE, with the reason."""
+        try:
+            record = read_record(folder)
+        except RehearsalError as error:
+            record = self._record_nothing(scenario, failure or error)
+            write_record(folder, record)
+        report = write_reports(folder, record, judge(record, folder), redactor=self._redactor)
+        performed = Performed(scenario, folder, report)
+        self.performed.append(performed)
+        return performed
+
+    def _record_nothing(self, scenario: Scenario, error: RehearsalError) -> Record:
+        return Record(
+            tool_version=__version__,
+            run_id=self.folder.name,
+            scenario=scenario.name,
+            title=scenario.title,
+            started="",
+            command=self.options.repeat(scenario.name, self.session.level),
+            cluster=self.session.level,
+            does_not_prove=self.session.does_not_prove,
+            seed=self.options.seed,
+            size=self.options.size,
+            method=scenario.method.name,
+            runbook=scenario.method.runbook,
+            loss=scenario.loss.name,
+            troubles=[Trouble(phase="before the first phase", message=error.what, where=error.where, hint=error.hint)],
+        )
+
+    @property
+    def outcome(self) -> Verdict:
+        """The worst outcome; INCONCLUSIVE when nothing ran."""
+        return worst(performed.outcome for performed in self.performed)
+
+
+def choose_size(text: str) -> Size:
+    """`s`, `m` or `l`, already checked by the face that read it."""
+    return cast(Size, text)

@@ -1,0 +1,95 @@
+"""What a person reads while and after a run: live phases, one line a scenario, the findings that matter.
+
+Both faces print through here. Nothing is decided: it only words what journals and reports say.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
+
+from rehearsal.report import Report
+from rehearsal.run import Performed
+from rehearsal.verdicts import Finding, Judgement, Verdict
+
+_SHOWN = 8
+
+
+class LivePhases:
+    """A journal listener that shows the phase that is on and how long each took.
+
+    On a terminal the running phase is shown at once and its time filled in; elsewhere a line is printed when it ends.
+    """
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stderr
+        self._live = self._out.isatty()
+
+    def __call__(self, line: Mapping[str, Any]) -> None:
+        if line["event"] == "phase":
+            self._tell_phase(str(line["phase"]), str(line["state"]), float(line.get("seconds", 0.0)))
+        elif line["event"] == "progress":
+            self._tell_progress(str(line["message"]))
+
+    def _tell_phase(self, phase: str, state: str, seconds: float) -> None:
+        if state == "started":
+            if self._live:
+                self._print(f"\r\x1b[K  {phase:<22} …", end="")
+        else:
+            mark = "" if state == "finished" else "  did not finish"
+            start = "\r\x1b[K" if self._live else ""
+            self._print(f"{start}  {phase:<22} {seconds:7.2f} s{mark}")
+
+    def _tell_progress(self, message: str) -> None:
+        if self._live:
+            self._print(f"\r\x1b[K  {message}", end="")
+
+    def _print(self, text: str, end: str = "\n") -> None:
+        print(text, end=end, file=self._out, flush=True)
+
+
+def _worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    shown = [finding for finding in findings if finding.verdict is not Verdict.PASS]
+    return sorted(shown, key=lambda finding: -finding.verdict.severity)
+
+
+def tell_findings(judged: Report | Judgement, limit: int = _SHOWN) -> list[str]:
+    """The findings that are not PASS, worst first, a line each."""
+    findings = _worst_first(judged.findings)
+    lines = []
+    for finding in findings[:limit]:
+        lines.append(f"{finding.verdict} {finding.check}: {finding.subject}: {finding.message}")
+        lines += [f"    {detail}" for detail in finding.details[:limit]]
+    if len(findings) > limit:
+        lines.append(f"… and {len(findings) - limit} more in the report")
+    return lines
+
+
+def tell_outcome(performed: Performed) -> str:
+    """One line: the outcome, the scenario, its seconds, and for a control what caught it."""
+    report = performed.report
+    control = report.control
+    if control is None:
+        word, remark = str(report.verdict), report.title
+    elif control.caught:
+        word, remark = "CAUGHT", f"{report.verdict} by {control.expects_check}: {control.expects_subject}"
+    else:
+        word = "NOT CAUGHT"
+        remark = f"{report.verdict}, wanted a FAIL of {control.expects_check}: {control.expects_subject}"
+    return f"{word:<12} {report.scenario:<28} {report.seconds:6.1f} s  {remark}"
+
+
+def tell_total(performed: Iterable[Performed]) -> str:
+    """One line that counts the outcomes."""
+    everything = list(performed)
+    proper = [one for one in everything if not one.scenario.is_control]
+    controls = [one for one in everything if one.scenario.is_control]
+    words = []
+    for verdict in (Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_RUN):
+        count = sum(one.report.verdict is verdict for one in proper)
+        if count:
+            words.append(f"{count} {verdict}")
+    if controls:
+        words.append(f"{sum(one.outcome is Verdict.PASS for one in controls)} of {len(controls)} controls caught")
+    return ", ".join(words) or "nothing ran"

@@ -1,0 +1,16 @@
+"""Control: one byte of one restored file is flipped."""
+
+from rehearsal.losses import DELETE_CLAIMS
+from rehearsal.methods.kubectl_copy import KubectlCopy
+from rehearsal.scenario import Expectation, Scenario
+from rehearsal.tampering.restored_system import FlipByte
+
+SCENARIO = Scenario(
+    name="control-byte-flipped",
+    title="Control: one byte of one restored file is flipped",
+    loses=("file-storage",),
+    loss=DELETE_CLAIMS,
+    method=KubectlCopy(),
+    tampering=FlipByte(),
+    expects=Expectation(check="files", subject="file-storage-0"),
+)

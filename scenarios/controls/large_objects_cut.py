@@ -1,0 +1,16 @@
+"""Control: a dump is cut before its large objects."""
+
+from rehearsal.losses import DELETE_CLAIMS
+from rehearsal.methods.kubectl_copy import KubectlCopy
+from rehearsal.scenario import Expectation, Scenario
+from rehearsal.tampering.backup_sets import CutBeforeLargeObjects
+
+SCENARIO = Scenario(
+    name="control-large-objects-cut",
+    title="Control: a dump is cut before its large objects",
+    loses=("session-db",),
+    loss=DELETE_CLAIMS,
+    method=KubectlCopy(),
+    tampering=CutBeforeLargeObjects(),
+    expects=Expectation(check="large-objects", subject="session-db"),
+)

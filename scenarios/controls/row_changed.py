@@ -1,0 +1,16 @@
+"""Control: one row of the restored session-db is changed."""
+
+from rehearsal.losses import DELETE_CLAIMS
+from rehearsal.methods.kubectl_copy import KubectlCopy
+from rehearsal.scenario import Expectation, Scenario
+from rehearsal.tampering.restored_system import ChangeRow
+
+SCENARIO = Scenario(
+    name="control-row-changed",
+    title="Control: one row of the restored session-db is changed",
+    loses=("session-db",),
+    loss=DELETE_CLAIMS,
+    method=KubectlCopy(),
+    tampering=ChangeRow(),
+    expects=Expectation(check="rows", subject="session-db"),
+)
