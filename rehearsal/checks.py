@@ -333,7 +333,7 @@ def _judge_control(record: Record, findings: Iterable[Finding]) -> ControlOutcom
         tampering=plan.tampering,
         why=plan.why,
         expects_check=plan.expects_check,
-        expects_subject=" ".join(piece for piece in wanted if piece),
+        expects_subject=" ".join(dict.fromkeys(piece for piece in wanted if piece)),
         caught=caught,
     )
 

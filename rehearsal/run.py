@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -38,6 +38,9 @@ from rehearsal.values import make_deployment, read_values, redact_values
 from rehearsal.verdicts import Verdict, weigh, worst
 
 Size = Literal["s", "m", "l"]
+
+_MEMORY_NEED: Mapping[str, int] = {"s": 2 << 30, "m": 0, "l": 0}
+"""Bytes that a local cluster of a size may take in the machine's memory: the small one only."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ class Run:
         self.deployment: Deployment = make_deployment(values)
         self._values_copy = redact_values(values)
         self._redactor = Redactor(self.deployment.secrets())
-        wish = Wish(self.options.cluster, self.options.pg_bin, self.say)
+        wish = Wish(self.options.cluster, self.options.pg_bin, _MEMORY_NEED[self.options.size], self.say)
         self.session: ClusterSession = open_session(wish)
         try:
             self.folder = _make_folder(self.options.runs)

@@ -49,20 +49,23 @@ class LivePhases:
         print(text, end=end, file=self._out, flush=True)
 
 
-def _worst_first(findings: Iterable[Finding]) -> list[Finding]:
-    shown = [finding for finding in findings if finding.verdict is not Verdict.PASS]
-    return sorted(shown, key=lambda finding: -finding.verdict.severity)
+def _tell(finding: Finding) -> list[str]:
+    head = f"{finding.verdict} {finding.check}: {finding.subject}: {finding.message}"
+    return [head, *(f"    {detail}" for detail in finding.details[:_SHOWN])]
 
 
-def tell_findings(judged: Report | Judgement, limit: int = _SHOWN) -> list[str]:
-    """The findings that are not PASS, worst first, a line each."""
-    findings = _worst_first(judged.findings)
-    lines = []
-    for finding in findings[:limit]:
-        lines.append(f"{finding.verdict} {finding.check}: {finding.subject}: {finding.message}")
-        lines += [f"    {detail}" for detail in finding.details[:limit]]
-    if len(findings) > limit:
-        lines.append(f"… and {len(findings) - limit} more in the report")
+def tell_findings(judged: Report | Judgement) -> list[str]:
+    """The findings that are not PASS, worst first; what could not be judged after a trouble is only counted."""
+    failed = [finding for finding in judged.findings if finding.verdict is Verdict.FAIL]
+    untold = [finding for finding in judged.findings if finding.verdict not in (Verdict.FAIL, Verdict.PASS)]
+    troubles = [finding for finding in untold if finding.check == "completed"]
+    followed = [finding for finding in untold if finding.check != "completed"] if troubles else []
+    shown = [*failed, *(troubles or untold)]
+    lines = [line for finding in shown[:_SHOWN] for line in _tell(finding)]
+    if len(shown) > _SHOWN:
+        lines.append(f"… and {len(shown) - _SHOWN} more in the report")
+    if followed:
+        lines.append(f"so these could not be judged: {', '.join(dict.fromkeys(finding.check for finding in followed))}")
     return lines
 
 

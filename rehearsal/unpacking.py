@@ -99,7 +99,22 @@ def _check_link(member: TarMember, parts: tuple[str, ...]) -> None:
         if depth < 0:
             break
     if depth < 0 or member.target.startswith("/") or not member.target:
-        raise RehearsalError(f"a tar member links out, to {member.target!r}: refused", where=repr(member.name))
+        raise _links_out(member)
+
+
+def _safe_hard_link(member: TarMember) -> tuple[str, ...]:
+    """The member that a hard link names, as components."""
+    try:
+        parts = _safe_parts(member.target)
+    except RehearsalError as error:
+        raise _links_out(member) from error
+    if not parts:
+        raise _links_out(member)
+    return parts
+
+
+def _links_out(member: TarMember) -> RehearsalError:
+    return RehearsalError(f"a tar member links out, to {member.target!r}: refused", where=repr(member.name))
 
 
 def _explain(error: OSError, member: TarMember, base: Path) -> RehearsalError:
@@ -172,12 +187,10 @@ class _Writer:
                 os.chown(parts[-1], *self._owner, dir_fd=parent, follow_symlinks=False)
             self.count.links += 1
         elif member.kind == "hard link":
-            existing = _safe_parts(member.target)
+            existing = _safe_hard_link(member)
             if prefix:
                 if existing[: len(prefix)] != prefix:
-                    raise RehearsalError(
-                        f"a tar member links out, to {member.target!r}: refused", where=repr(member.name)
-                    )
+                    raise _links_out(member)
                 existing = (replacement, *existing[len(prefix) :])
             self._add_hard_link(existing, parts)
         else:

@@ -1,5 +1,5 @@
 # What `build` and `engine` share: the pins, the cache's place, questions to the machine, the host's package manager.
-# Sourced, never run. Nothing here decides what an image or a binary holds: that is in steps/, and in the steps' digests.
+# Sourced, never run. Nothing here decides what an image or a binary holds: that is in steps/, and in their digests.
 # shellcheck shell=bash
 
 set -a

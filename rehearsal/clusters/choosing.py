@@ -26,11 +26,13 @@ class Wish:
     Attributes:
         level: one of LEVELS.
         pg_bin: folder of PostgreSQL server binaries, for `local`.
+        memory_need: bytes that a local cluster may take in memory; 0: it lies on disk.
         say: prints one line for the user: which level was taken and why.
     """
 
     level: str
     pg_bin: Path | None
+    memory_need: int
     say: Callable[[str], None]
 
 
@@ -66,5 +68,5 @@ def open_session(wish: Wish) -> ClusterSession:
     if wish.level in ("auto", "local"):
         from rehearsal.clusters.local_session import LocalSession  # noqa: PLC0415 - a level is loaded when it is used
 
-        return LocalSession(wish.pg_bin)
+        return LocalSession(wish.pg_bin, wish.memory_need)
     raise UsageError(f"--cluster {wish.level} is not there yet", hint="--cluster local")

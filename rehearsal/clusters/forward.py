@@ -79,8 +79,9 @@ class Forward:
             self._server = self._launch(0)  # the old port was taken meanwhile
 
     def _launch(self, port: int) -> Server:
-        self._starts += 1
+        self._starts += 1  # a log of its own for every start: the port is read from it
         log = self._log.with_name(f"{self._log.name}.{self._starts}")
+        log.unlink(missing_ok=True)
         arguments = ("port-forward", "--address", "127.0.0.1", f"pod/{self._pod}", f"{port or ''}:{self._remote_port}")
         server = self._kubectl.shell.start(
             self._kubectl.process(*arguments),

@@ -26,7 +26,7 @@ from rehearsal.clusters.kubectl import Kubectl
 from rehearsal.clusters.metered_exec import run_metered
 from rehearsal.clusters.pod_waits import PodWaits
 from rehearsal.deployment import DatabaseSpec, Deployment, StoreSpec
-from rehearsal.errors import CommandFailed, EnvironmentUnfit, RehearsalError, StreamError
+from rehearsal.errors import CommandFailed, EnvironmentUnfit, RehearsalError, StreamError, WaitTimeout
 from rehearsal.journal import Journal
 from rehearsal.roles import ByteSource, ClaimIdentity, Coordinates, ExecResult, Transfer
 from rehearsal.shell import Shell
@@ -75,7 +75,7 @@ class KubernetesCluster:
     """
 
     level = "kind"
-    does_not_prove = (
+    does_not_prove: tuple[str, ...] = (
         "nothing about your own cluster: this is one throwaway node with its own storage class and network",
         "nothing about Chipster's services: the data tier alone is deployed, and none migrates an empty database",
     )
@@ -353,9 +353,14 @@ class KubernetesCluster:
     def _delete_namespace(self) -> None:
         hint = self._kubectl.show("get", "all,pvc")
         try:
+            # A namespace with running pods is looked at again only after half of their grace period, 16 s.
+            self._kubectl.run("delete", "sts,pod", "--all", "--wait=false")
+            self._waits.wait_gone(lambda _: True, _GONE_DEADLINE)
             self._kubectl.run("delete", "namespace", self.namespace, f"--timeout={_GONE_DEADLINE:g}s", deadline=150.0)
-        except CommandFailed as error:
-            raise EnvironmentUnfit(f"the namespace is not gone: {error}", where=self.namespace, hint=hint) from error
+        except (CommandFailed, WaitTimeout) as error:
+            raise EnvironmentUnfit(
+                f"the namespace is not gone: {error.what}", where=self.namespace, hint=hint
+            ) from error
         if self._reads.namespace_exists():
             raise EnvironmentUnfit("the namespace is still there after its deletion", where=self.namespace, hint=hint)
 

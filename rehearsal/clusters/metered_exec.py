@@ -103,7 +103,7 @@ def _explain_cut(kubectl: Kubectl, reads: KubeReads, pod: str, outcome: Outcome,
         raise EnvironmentUnfit("there is no such pod", where=pod, hint=kubectl.show("get", "pods"))
     raise StreamError(
         f"the stream ended before its command did: {outcome.sent.size} bytes sent (SHA-256 {outcome.sent.sha256}), "
-        f"{outcome.received.size} bytes received (SHA-256 {outcome.received.sha256}), the pod's own figures never came; "
+        f"{outcome.received.size} bytes received (SHA-256 {outcome.received.sha256}), the pod's figures never came; "
         f"kubectl ended with status {outcome.statuses[0]} and said: {said}; {now}",
         where=outcome.command,
         hint=kubectl.show("get", "pods"),

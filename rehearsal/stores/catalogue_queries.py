@@ -131,7 +131,7 @@ WHERE {_user_schema("n.nspname")} AND c.relpersistence <> 't' AND {_not_a_member
 # The body is compared exactly; a restore through a terminal turns its LF into CRLF.
 _FUNCTIONS = f"""
 SELECT CASE p.prokind WHEN 'p' THEN 'procedure ' WHEN 'a' THEN 'aggregate ' ELSE 'function ' END
-        || format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),
+        || p.oid::regprocedure,
     concat(CASE WHEN p.prokind = 'a' THEN (
             SELECT concat_ws(' ', 'state', g.aggtransfn, format_type(g.aggtranstype, NULL), 'final', g.aggfinalfn,
                 'initially', g.agginitval, 'moving', g.aggmtransfn, g.aggminvtransfn, g.aggkind)
@@ -183,7 +183,8 @@ _COMMENTS = """
 SELECT concat('comment on ', i.type, ' ', i.identity), c.description
 FROM pg_description c, pg_identify_object(c.classoid, c.objoid, c.objsubid) i
 WHERE c.classoid <> 'pg_largeobject'::regclass
-    AND (c.objoid >= 16384 OR c.classoid = 'pg_namespace'::regclass AND i.identity = 'public')
+    AND (c.objoid >= 16384 OR c.classoid = 'pg_namespace'::regclass)
+    AND (c.objoid >= 16384 OR i.identity = 'public')
     AND coalesce(i.schema, '') !~ '^pg_'
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = c.classoid AND d.objid = c.objoid AND d.deptype = 'e')"""
 
@@ -266,7 +267,7 @@ SELECT name FROM (
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND {_user_schema("n.nspname")}
         AND {_not_a_member("pg_class", "c.oid")}
     UNION ALL
-    SELECT 3, 'function ' || format('%%I.%%I(%%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid))
+    SELECT 3, 'function ' || p.oid::regprocedure
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE {_user_schema("n.nspname")} AND {_not_a_member("pg_proc", "p.oid")}
     UNION ALL

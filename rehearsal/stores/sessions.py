@@ -65,6 +65,7 @@ def connect(coordinates: Coordinates, pinned: bool = False) -> Connection:
         connect_timeout=30,
         application_name="rehearsal",
         client_encoding="UTF8",
+        options="-c statement_timeout=0",  # from the first statement on, whatever the database is set to
     )
     if pinned:
         calls = [sql.SQL("pg_catalog.set_config({}, {}, false)").format(name, PINNED[name]) for name in PINNED]

@@ -1,14 +1,12 @@
 """A throwaway PostgreSQL for the tests of the seed, and what is asked of its databases.
 
-One server with many databases, reached through a socket in a folder of its own: a `LocalCluster` has three servers,
-each with one database, and these tests want a dozen empty ones.
+A `LocalCluster` with one of Chipster's servers, in which the tests make a dozen databases of their own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 import re
 import shutil
 import tempfile
@@ -19,16 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from pydantic import SecretStr
 
 from rehearsal.chipster.files import StoredFile, describe_file
 from rehearsal.chipster.plan import Plan
 from rehearsal.chipster.seeding import Seed
+from rehearsal.clusters.local import LocalCluster
 from rehearsal.clusters.postgres_binaries import find_binaries
-from rehearsal.deployment import DatabaseKey
+from rehearsal.deployment import DatabaseKey, DatabaseSpec, Deployment
 from rehearsal.journal import Journal
-from rehearsal.shell import Outcome, Process, Shell
+from rehearsal.roles import Coordinates, ExecResult
+from rehearsal.shell import Shell
 
 KEYS: tuple[DatabaseKey, ...] = ("sessionDb", "auth", "jobHistory")
+SPEC = DatabaseSpec(key="sessionDb", name="session-db", db_name="session_db_db", password=SecretStr("seed-tests-only"))
 PINNED = (
     b"SET timezone TO 'UTC'; SET datestyle TO 'ISO, YMD'; SET intervalstyle TO 'postgres'; SET extra_float_digits TO 1;"
 )
@@ -36,32 +38,40 @@ PINNED = (
 
 @dataclass(frozen=True)
 class Postgres:
-    """A running server, reached through a socket in `folder`."""
+    """A running server; databases are made in it at will."""
 
-    shell: Shell
-    binaries: Path
-    folder: Path
+    cluster: LocalCluster
+    at: Coordinates
 
     @contextmanager
-    def connect(self, name: str) -> Iterator[psycopg.Connection[Any]]:
-        with psycopg.connect(host=str(self.folder), port=5432, dbname=name, user="postgres") as connection:
+    def connect(self, name: str, autocommit: bool = False) -> Iterator[psycopg.Connection[Any]]:
+        with psycopg.connect(
+            host=self.at.host,
+            port=self.at.port,
+            dbname=name,
+            user=self.at.user,
+            password=self.at.password,
+            autocommit=autocommit,
+        ) as connection:
             yield connection
 
     def create(self, name: str) -> str:
         """An empty database like those of the real pods."""
-        with psycopg.connect(host=str(self.folder), dbname="postgres", user="postgres", autocommit=True) as connection:
+        with self.connect("postgres", autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0'.encode())
         return name
 
-    def run(self, tool: str, *arguments: str, stdin: Path | None = None, stdout: Path | None = None) -> Outcome:
-        """A client tool, told where the server is."""
-        argv = (str(self.binaries / tool), "-h", str(self.folder), "-U", "postgres", *arguments)
-        return self.shell.run(Process(argv), stdin=stdin, stdout=stdout)
+    def run(self, command: str, *, stdin: Path | None = None, stdout: Path | None = None) -> ExecResult:
+        """A command in the pod, as the manual types it."""
+        shell = ("bash", "-c", f"PGPASSWORD=$POSTGRES_PASSWORD {command}")
+        result = self.cluster.exec(SPEC.pod, shell, stdin=stdin, stdout=stdout)
+        assert result.status == 0, result.stderr
+        return result
 
     def dump(self, name: str, folder: Path) -> bytes:
         """`pg_dump --clean` to `<name>.sql` in `folder`; returned without the random words of `\\restrict`."""
         target = folder / f"{name}.sql"
-        self.run("pg_dump", "--clean", name, stdout=target)
+        self.run(f"pg_dump --clean -U postgres {name}", stdout=target)
         return re.sub(rb"(?m)^\\(un)?restrict .*$", b"", target.read_bytes())
 
 
@@ -69,29 +79,16 @@ class Postgres:
 def start_postgres() -> Iterator[Postgres]:
     """A server of the binaries in REHEARSAL_TEST_PG_BIN, or of those a local rehearsal would take."""
     given = os.environ.get("REHEARSAL_TEST_PG_BIN")
-    binaries = find_binaries(Path(given) if given else None).bin
+    binaries = find_binaries(Path(given) if given else None)
     folder = Path(tempfile.mkdtemp(prefix="rehearsal-seed-"))
-    user = None
-    if os.getuid() == 0:  # initdb refuses root
-        nobody = pwd.getpwnam("nobody")
-        user = (nobody.pw_uid, nobody.pw_gid)
-        os.chown(folder, *user)
     journal = Journal(folder / "journal.jsonl")
-    shell = Shell(journal)
-    data = str(folder / "data")
-    initdb = (str(binaries / "initdb"), "-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C", "-A", "trust")
-    shell.run(Process((*initdb, "--no-sync"), user=user))
-    settings = ("-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off")
-    server = shell.start(
-        Process((str(binaries / "postgres"), "-D", data, *settings), user=user), name="postgres", log=folder / "log"
-    )
+    cluster = LocalCluster(folder / "cluster", Shell(journal), journal, "of-the-tests", binaries)
     try:
-        isready = (str(binaries / "pg_isready"), "-q", "-h", str(folder), "-t", "1")
-        while shell.run(Process(isready), accept=None).statuses != (0,):
-            assert server.alive(), server.log_tail()
-        yield Postgres(shell, binaries, folder)
+        cluster.deploy(Deployment(databases=(SPEC,)))
+        with cluster.reach(SPEC) as coordinates:
+            yield Postgres(cluster, coordinates)
     finally:
-        server.kill()
+        cluster.close()
         journal.close()
         shutil.rmtree(folder)
 
@@ -109,7 +106,7 @@ def fill(postgres: Postgres, seed: Seed, prefix: str) -> Seeded:
     databases: dict[DatabaseKey, str] = {}
     counts: dict[DatabaseKey, dict[str, int]] = {}
     for key in KEYS:
-        databases[key] = postgres.create(f"{prefix}_{key}")
+        databases[key] = postgres.create(f"{prefix}_{key.lower()}")
         with postgres.connect(databases[key]) as connection:
             counts[key] = seed.fill_database(connection, key)
     return Seeded(seed, databases, counts)

@@ -6,7 +6,6 @@ import hashlib
 import re
 from pathlib import Path
 
-import psycopg
 import pytest
 from seed_server import KEYS, PINNED, Postgres, Seeded, describe_all, digest_all, digest_database, fetch, fill
 
@@ -311,7 +310,7 @@ def test_a_database_in_use_is_refused_and_left_alone(postgres: Postgres) -> None
 
 def test_autocommit_connections_are_served_too(postgres: Postgres, seeded: Seeded) -> None:
     name = postgres.create("autocommit")
-    with psycopg.connect(host=str(postgres.folder), dbname=name, user="postgres", autocommit=True) as connection:
+    with postgres.connect(name, autocommit=True) as connection:
         assert Seed(1, "s").fill_database(connection, "auth") == seeded.counts["auth"]
     with postgres.connect(name) as connection:
         assert fetch(connection, "SELECT count(*) FROM user_table") == [(16,)]
@@ -323,8 +322,8 @@ def test_a_clean_dump_restores_into_an_empty_database(
 ) -> None:
     name = seeded.databases[key]
     postgres.dump(name, tmp_path)
-    restored = postgres.create(f"restored_{key}")
-    outcome = postgres.run("psql", "-X", "-q", restored, stdin=tmp_path / f"{name}.sql")
+    restored = postgres.create(f"restored_{key.lower()}")
+    outcome = postgres.run(f"psql -X -q -U postgres {restored}", stdin=tmp_path / f"{name}.sql")
     errors = [line for line in outcome.stderr.decode().splitlines() if "ERROR" in line]
     assert [line for line in errors if not re.search(r"does not exist$", line)] == []
     assert outcome.error_lines == len(errors) > 20
@@ -341,6 +340,6 @@ def test_vacuumlo_has_work_and_takes_nothing_else(postgres: Postgres, seeded: Se
     name = postgres.create("vacuumed")
     with postgres.connect(name) as connection:
         counts = Seed(1, "s").fill_database(connection, "auth")
-    postgres.run("vacuumlo", name)
+    postgres.run(f"vacuumlo -U postgres {name}")
     with postgres.connect(name) as connection:
         assert fetch(connection, "SELECT count(*) FROM pg_largeobject_metadata") == [(counts["large objects"] - 3,)]

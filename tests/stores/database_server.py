@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -46,9 +45,12 @@ class DatabaseServer:
     folder: Path
     made: int = field(default=0)
 
+    def reach(self, database: DatabaseSpec) -> AbstractContextManager[Coordinates]:
+        return self.reach_by_name(database.db_name)
+
     @contextmanager
-    def reach(self, database: DatabaseSpec) -> Iterator[Coordinates]:
-        yield Coordinates(host=str(self.folder), port=5432, dbname=database.db_name, user="postgres", password="none")
+    def reach_by_name(self, name: str) -> Iterator[Coordinates]:
+        yield Coordinates(host=str(self.folder), port=5432, dbname=name, user="postgres", password="none")
 
     def connect(self, name: str) -> psycopg.Connection[Any]:
         return psycopg.connect(host=str(self.folder), port=5432, dbname=name, user="postgres", autocommit=True)
@@ -110,8 +112,3 @@ def start_server() -> Iterator[DatabaseServer]:
         server.kill()
         journal.close()
         shutil.rmtree(folder)
-
-
-def strip_restrict(dump: bytes) -> bytes:
-    """A dump without the random words of `\\restrict`."""
-    return re.sub(rb"(?m)^\\(un)?restrict .*$", b"", dump)

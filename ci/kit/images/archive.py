@@ -4,7 +4,7 @@ usage: archive.py OUT.tar --image FOLDER REF[,REF...] ENTRYPOINT|- [--image ...]
 
 Not `docker save`: kind reads only the first metadata file of an archive, and needs every image named there, in full;
 docker writes `manifest.json` first and shortens names. So `repositories` comes first here. No time, owner or order of
-this machine goes in: the same folders give the same bytes. Python's own library alone, as it runs before anything is built.
+this machine goes in: the same folders give the same bytes. Python's own library alone: nothing is installed for it.
 """
 
 import argparse

@@ -11,6 +11,6 @@ done
 plugins=$(echo usr/lib/*/xtables/*.so)
 # shellcheck disable=SC2086  # lists of plain file names
 libraries=$(ldd $tools $plugins 2>/dev/null | grep -o '/[^ ]*\.so[^ ]*' | sed 's|:$||; s|^/||' | sort -u)
-# -h: the iptables names are links to alternatives, which are links to one program that goes by the name it is called by.
+# -h: the iptables names are links to alternatives, which are links to one program.
 # shellcheck disable=SC2086
 exec tar -h -c $tools $plugins $libraries

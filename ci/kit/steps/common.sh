@@ -30,7 +30,8 @@ pinned() {
 build_image() {
     local ref=$1 context=$2 out=$3
     shift 3
-    docker build --network=host --build-arg http_proxy --build-arg https_proxy --build-arg no_proxy -t "$ref" "$@" "$context"
+    docker build --network=host --build-arg http_proxy --build-arg https_proxy --build-arg no_proxy \
+        -t "$ref" "$@" "$context"
     keep_image "$ref" "$out"
 }
 

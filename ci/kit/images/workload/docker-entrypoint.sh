@@ -17,7 +17,7 @@ user=${POSTGRES_USER:-postgres}
 database=${POSTGRES_DB:-$user}
 
 # The server is built in a folder beside PGDATA and renamed: a pod killed in the middle must not leave a half that the
-# next start would take for whole. A volume mounted at PGDATA itself cannot be renamed to, so there it is built in place.
+# next start would take for whole. A volume mounted at PGDATA itself cannot be renamed to: built in place.
 initialise() {
     local fresh=$PGDATA.initialising
     if mountpoint -q "$PGDATA"; then fresh=$PGDATA; else rm -rf "$fresh"; fi

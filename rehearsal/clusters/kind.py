@@ -1,0 +1,244 @@
+"""One throwaway kind cluster for the rehearsals of a run, each of which gets a namespace of its own in it.
+
+`pytest-kind`'s KindCluster is the base (GPL-3: an optional extra, imported in this file alone). Its faults are
+overridden: it downloads binaries, writes into the current directory, reads the ambient environment, knows neither
+`--wait` nor a deadline, leaves a half-made cluster behind, and its port-forward guesses a port. Every process of it
+goes through our shell, and logs are exported before the cluster goes.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pytest_kind import KindCluster
+
+from rehearsal.clusters.forward import Forward
+from rehearsal.clusters.kind_tools import KindTools
+from rehearsal.clusters.kubectl import Kubectl
+from rehearsal.clusters.kubernetes import KubernetesCluster, MakeManifests, Site
+from rehearsal.clusters.local_places import make_owned
+from rehearsal.errors import CommandFailed, EnvironmentUnfit, RehearsalError, WaitTimeout
+from rehearsal.journal import JOURNAL, Journal, Redactor
+from rehearsal.shell import Outcome, Process, Shell
+
+_CREATE_DEADLINE = 600.0
+_WAIT = "180s"
+# What kind and docker need to find the engine and, on an ordinary machine, the registry.
+_PASSED_ON = (
+    *("PATH", "HOME", "TMPDIR", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH"),
+    *("DOCKER_TLS_VERIFY", "XDG_RUNTIME_DIR", "KIND_EXPERIMENTAL_PROVIDER", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+)
+
+
+class ThrowawayCluster(KindCluster):  # type: ignore[misc] # pytest-kind ships no types
+    """A kind cluster of ours.
+
+    Args:
+        name: carries the run's nonce.
+        folder: a private folder of ours for its kubeconfig.
+    """
+
+    def __init__(self, name: str, tools: KindTools, folder: Path, shell: Shell) -> None:
+        # The base's own __init__ would make `.pytest-kind/` in the current directory.
+        self.name = name
+        self.image = tools.node_image or None
+        self.path = folder
+        self.kubeconfig_path = folder / "kubeconfig"
+        self.kind_path = tools.kind
+        self.kubectl_path = tools.kubectl
+        self.platform = platform.system().lower()
+        self.tools = tools
+        self.shell = shell
+
+    def ensure_kind(self) -> None:
+        """Never downloads."""
+        _require(self.kind_path)
+
+    def ensure_kubectl(self) -> None:
+        """Never downloads."""
+        _require(self.kubectl_path)
+
+    def create(self, config_file: str | Path | None = None) -> None:
+        """Make the cluster and wait until its node is ready; a half-made one is removed again.
+
+        Raises:
+            EnvironmentUnfit: kind could not; its last words are in the message.
+        """
+        self.ensure_kind()
+        self.ensure_kubectl()
+        self.kubeconfig_path.touch(0o600)
+        arguments = ["create", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig_path)]
+        # --retain: a node that failed stays for its logs, then we remove it
+        arguments += ["--wait", _WAIT, "--retain"]
+        arguments += ["--image", self.image] if self.image else []
+        config = config_file or self.tools.config
+        arguments += ["--config", str(config)] if config else []
+        self.shell.journal.own(
+            "kind-cluster", self.name, binary=str(self.kind_path), kubeconfig=str(self.kubeconfig_path)
+        )
+        try:
+            outcome = self._kind(*arguments, deadline=_CREATE_DEADLINE)
+            if b"not ready" in outcome.stderr.lower():
+                raise EnvironmentUnfit(f"its node was not ready after {_WAIT}", where=self.name, hint="docker ps -a")
+        except BaseException as error:
+            with suppress(RehearsalError):
+                self.export_logs(self.path / "logs")
+            self.delete()
+            if isinstance(error, CommandFailed | WaitTimeout):
+                raise EnvironmentUnfit(
+                    f"kind could not make a cluster: {error.what}", where=self.name, hint="docker info; make kind-kit"
+                ) from error
+            raise
+
+    def load_docker_image(self, docker_image: str) -> None:
+        """Carry an image of the engine into the node."""
+        self._kind("load", "docker-image", "--name", self.name, docker_image)
+
+    def kubectl(self, *args: str, **_: Any) -> str:
+        """Run kubectl in the default namespace; its output."""
+        outcome: Outcome = self._make_kubectl("default").run(*args)
+        return outcome.stdout.decode()
+
+    @contextmanager
+    def port_forward(
+        self, service_or_pod_name: str, remote_port: int, *_: str, local_port: int | None = None, retries: int = 0
+    ) -> Iterator[int]:
+        """A forward to a pod of the default namespace: kubectl picks the port, the process ends with the block."""
+        if local_port is not None or retries:
+            raise ValueError("kubectl picks the port")
+        log = self.path / f"forward-{service_or_pod_name}.log"
+        forward = Forward(self._make_kubectl("default"), service_or_pod_name, remote_port, log)
+        try:
+            yield forward.open()
+        finally:
+            forward.close()
+
+    def export_logs(self, folder: Path) -> None:
+        """`kind export logs`: the node's journal, kubelet and containers."""
+        self._kind("export", "logs", "--name", self.name, str(folder), deadline=120.0)
+
+    def delete(self) -> None:
+        """Remove the cluster, also a half-made one.
+
+        Raises:
+            EnvironmentUnfit: it is still there.
+        """
+        hint = f"{self.kind_path} delete cluster --name {self.name}"
+        try:
+            self._kind("delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig_path))
+            left = self._kind("get", "nodes", "--name", self.name).stdout.decode().split()
+        except (CommandFailed, WaitTimeout) as error:
+            raise EnvironmentUnfit(f"the cluster is not removed: {error.what}", where=self.name, hint=hint) from error
+        if left:
+            raise EnvironmentUnfit(f"nodes are left: {', '.join(left)}", where=self.name, hint=hint)
+        self.shell.journal.disown("kind-cluster", self.name)
+
+    def _make_kubectl(self, namespace: str) -> Kubectl:
+        return Kubectl(self.shell, self.kubectl_path, self.kubeconfig_path, namespace, self.path)
+
+    def _kind(self, *arguments: str, deadline: float = 300.0) -> Outcome:
+        return self.shell.run(Process((str(self.kind_path), *arguments), env=_kind_environment()), deadline=deadline)
+
+
+class KindSession:
+    """What the rehearsals of a run share on kind: one cluster, made when the first of them opens.
+
+    Args:
+        make_manifests: `chipster.manifests.make_stand_ins`.
+        logs: where `kind export logs` goes before the cluster is removed; None for nowhere.
+    """
+
+    level = "kind"
+
+    def __init__(self, tools: KindTools, make_manifests: MakeManifests) -> None:
+        self._tools = tools
+        self._make_manifests = make_manifests
+        self._cluster: ThrowawayCluster | None = None
+        self._folder: Path | None = None
+        self._owner: tuple[Path, Redactor] | None = None
+        self._logs: Path | None = None
+        self.description = f"kind: {tools.choice}"
+        self.does_not_prove = KubernetesCluster.does_not_prove
+
+    def open(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> KubernetesCluster:
+        """A namespace of its own for one rehearsal."""
+        cluster = self._cluster or self._make_cluster(folder, nonce, journal, shell)
+        site = Site(
+            kubeconfig=cluster.kubeconfig_path,
+            kubectl=self._tools.kubectl,
+            make_manifests=self._make_manifests,
+            image=self._tools.workload_image,
+        )
+        return KubernetesCluster(site, cluster.path / nonce[:20], nonce, journal, shell)
+
+    def _make_cluster(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> ThrowawayCluster:
+        journal.note(f"cluster: {self._tools.choice}")
+        for reason in self._tools.reasons():
+            journal.note(f"cluster configuration: {reason}")
+        self._folder = make_owned(journal, Path(tempfile.gettempdir()) / f"rehearsal-kind-{nonce[:12]}", nonce)
+        try:
+            cluster = ThrowawayCluster(f"rehearsal-{nonce[:12]}", self._tools, self._folder, shell)
+            cluster.create()
+            self._cluster = cluster  # from here on `close` removes it, whatever happens
+            self._owner = (journal.path, journal.redactor)
+            self._logs = folder.parent / "kind-logs"
+            if self._tools.workload_image:
+                cluster.load_docker_image(self._tools.workload_image)
+        except BaseException:
+            if self._cluster is None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                journal.disown("directory", str(self._folder))
+            raise
+        return cluster
+
+    def look_inside(self) -> tuple[str, ...]:
+        """The commands to look into the cluster when it is kept, and to remove it."""
+        if self._cluster is None:
+            return ()
+        kubeconfig = self._cluster.kubeconfig_path
+        return (
+            f"{self._tools.kubectl} --kubeconfig {kubeconfig} get pods,pvc -A",
+            f"{self._tools.kind} delete cluster --name {self._cluster.name}",
+        )
+
+    def close(self) -> None:
+        """Export the node's logs, remove the cluster; the journal of the rehearsal that made it tells of it.
+
+        Raises:
+            EnvironmentUnfit: it is still there.
+        """
+        cluster, self._cluster = self._cluster, None
+        if cluster is None or self._owner is None or self._folder is None:
+            return
+        path, redactor = self._owner
+        journal = Journal(path if path.parent.is_dir() else self._folder / JOURNAL, redactor)
+        try:
+            cluster.shell = Shell(journal)
+            with suppress(RehearsalError):
+                if self._logs is not None and self._logs.parent.is_dir():
+                    cluster.export_logs(self._logs)
+            cluster.delete()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            journal.disown("directory", str(self._folder))
+        finally:
+            journal.close()
+
+
+def _require(binary: Path) -> None:
+    if not os.access(binary, os.X_OK):
+        raise EnvironmentUnfit(
+            f"{binary.name} is not there, and is never downloaded", where=str(binary), hint="make kind-kit"
+        )
+
+
+def _kind_environment() -> Mapping[str, str]:
+    """No KUBECONFIG: every call names the private one."""
+    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {"PATH": os.defpath, **kept, "LANG": "C.UTF-8"}

@@ -1,0 +1,95 @@
+"""Where kind, kubectl and their images come from on this machine, looked for in one order, and said aloud.
+
+The kit that `make kind-kit` builds is taken where it lies in the cache: it needs no image registry. Otherwise the
+machine's own kind and kubectl, with kind's own node image and the images that values.yaml names.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rehearsal.errors import EnvironmentUnfit
+
+_HINT = "make kind-kit"
+
+
+@dataclass(frozen=True)
+class KindTools:
+    """What a kind cluster is made with.
+
+    Attributes:
+        kind, kubectl: absolute paths.
+        node_image: "" for kind's own.
+        workload_image: stands in for the images of values.yaml; "" for none.
+        config: of the cluster, or None.
+        choice: one sentence: what was taken and why.
+    """
+
+    kind: Path
+    kubectl: Path
+    node_image: str
+    workload_image: str
+    config: Path | None
+    choice: str
+
+    def reasons(self) -> tuple[str, ...]:
+        """Why the cluster's configuration is as it is: the comments of its file."""
+        if self.config is None:
+            return ()
+        lines = self.config.read_text(encoding="utf-8").splitlines()
+        return tuple(line.partition("# ")[2].strip() for line in lines if "# " in line)
+
+
+def find_kind_tools(environment: Mapping[str, str] | None = None) -> KindTools:
+    """The kit, else what is on the PATH.
+
+    Raises:
+        EnvironmentUnfit: neither is complete; the message names what is missing and the next command.
+    """
+    environment = os.environ if environment is None else environment
+    kit = _kit_cache(environment) / "current" / "kit.env"
+    if kit.is_file():
+        return _read_kit(kit)
+    found = {name: shutil.which(name, path=environment.get("PATH")) for name in ("kind", "kubectl")}
+    missing = [name for name, path in found.items() if path is None]
+    if missing:
+        raise EnvironmentUnfit(f"no kind kit, and {' and '.join(missing)} not on the PATH", where=str(kit), hint=_HINT)
+    return KindTools(
+        kind=Path(str(found["kind"])).absolute(),
+        kubectl=Path(str(found["kubectl"])).absolute(),
+        node_image="",
+        workload_image="",
+        config=None,
+        choice=f"{found['kind']} from the PATH, kind's own node image and the images of values.yaml: no kit was built",
+    )
+
+
+def _kit_cache(environment: Mapping[str, str]) -> Path:
+    if chosen := environment.get("REHEARSAL_KIT_CACHE"):
+        return Path(chosen)
+    cache = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "~")).expanduser() / ".cache")
+    return Path(cache) / "chipster-rehearsal-kit"
+
+
+def _read_kit(path: Path) -> KindTools:
+    pairs = (line.partition("=") for line in path.read_text(encoding="utf-8").splitlines() if line[:1] not in ("", "#"))
+    kit = {key: value for key, _, value in pairs}
+    wanted = ("KIT_KIND", "KIT_KUBECTL", "KIT_NODE_IMAGE", "KIT_WORKLOAD_IMAGE", "KIT_CLUSTER_CONFIG")
+    if missing := [key for key in wanted if not kit.get(key)]:
+        raise EnvironmentUnfit(f"the kit does not say {', '.join(missing)}", where=str(path), hint=_HINT)
+    for key in ("KIT_KIND", "KIT_KUBECTL", "KIT_CLUSTER_CONFIG"):
+        if not Path(kit[key]).is_file():
+            raise EnvironmentUnfit(f"the kit names a file that is not there: {kit[key]}", where=str(path), hint=_HINT)
+    return KindTools(
+        kind=Path(kit["KIT_KIND"]),
+        kubectl=Path(kit["KIT_KUBECTL"]),
+        node_image=kit["KIT_NODE_IMAGE"],
+        workload_image=kit["KIT_WORKLOAD_IMAGE"],
+        config=Path(kit["KIT_CLUSTER_CONFIG"]),
+        choice=f"the kit {kit.get('KIT_DIGEST', '')}, Kubernetes {kit.get('KIT_KUBERNETES_VERSION', '')}: "
+        "built on this machine, no image registry is asked",
+    )
