@@ -25,12 +25,12 @@ from rehearsal.clusters.choosing import ClusterSession, Wish, open_session
 from rehearsal.deployment import Deployment, StoreSpec
 from rehearsal.errors import EnvironmentUnfit, RehearsalError
 from rehearsal.journal import JOURNAL, Journal, Listener, Redactor
+from rehearsal.processes import identify_ourselves
 from rehearsal.record import Record, Trouble, read_record, write_record
 from rehearsal.rehearse import Setting, rehearse
 from rehearsal.report import Report, write_reports, write_run_summary
 from rehearsal.roles import Cluster, Store
 from rehearsal.scenario import Scenario
-from rehearsal.processes import identify_ourselves
 from rehearsal.shell import Shell
 from rehearsal.site_commands import SiteCommand
 from rehearsal.stores import open_store

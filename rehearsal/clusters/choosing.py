@@ -66,7 +66,7 @@ def open_session(wish: Wish) -> ClusterSession:
         UsageError: the level is not there yet.
     """
     if wish.level in ("auto", "local"):
-        from rehearsal.clusters.local_session import LocalSession  # noqa: PLC0415 - a level is loaded when it is used
+        from rehearsal.clusters.local_session import LocalSession
 
         return LocalSession(wish.pg_bin, wish.memory_need)
     raise UsageError(f"--cluster {wish.level} is not there yet", hint="--cluster local")

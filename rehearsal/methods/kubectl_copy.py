@@ -7,13 +7,8 @@ through the cluster seam, so the same text meets local processes and real pods. 
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from rehearsal.backup_set import Artefact, Manifest, measure, write_atomically, write_manifest
 from rehearsal.chipster import runbook
@@ -23,48 +18,9 @@ from rehearsal.journal import now
 from rehearsal.methods.dump_text import refuse_meta_commands
 from rehearsal.packing import pack_tree
 from rehearsal.roles import ExecResult, Stage
-from rehearsal.unpacking import unpack_tar
+from rehearsal.unpacking import unpacking
 
 VALUES_COPY = "values.yaml"
-
-
-@contextmanager
-def _unpacking_into(folder: Path) -> Iterator[IO[bytes]]:
-    """A stream that is unpacked as it is written to; on leaving, the archive must have been whole.
-
-    Raises:
-        StreamError: the archive was cut. RehearsalError: a member was refused.
-    """
-    read_end, write_end = os.pipe()
-    failures: list[BaseException] = []
-
-    def unpack() -> None:
-        with os.fdopen(read_end, "rb") as stream:
-            try:
-                unpack_tar(stream, folder)
-            except BaseException as error:  # noqa: BLE001 - carried over to the thread that waits for us
-                failures.append(error)
-
-    worker = threading.Thread(target=unpack, name="unpack", daemon=True)
-    worker.start()
-    refused = False
-    try:
-        with os.fdopen(write_end, "wb") as sink:
-            try:
-                yield sink
-            except Exception:
-                # The unpacker gave up first: the broken pipe that the writer met is only the echo of it.
-                refused = bool(failures)
-                raise
-    except Exception as error:
-        worker.join()
-        if refused:
-            raise failures[0] from error
-        raise
-    finally:
-        worker.join()
-    if failures:
-        raise failures[0]
 
 
 @dataclass(frozen=True)
@@ -135,7 +91,7 @@ class KubectlCopy:
         if self.files_by == "cp":
             result = cluster.copy_out(files.pod, "storage", folder / "storage")
         else:
-            with _unpacking_into(folder) as sink:
+            with unpacking(folder) as (sink, _):
                 result = cluster.exec(files.pod, runbook.PACK_FILES, stdout=sink)
         stage.report_command(files.name, result)
         path = f"{files.pod}/storage"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -65,6 +66,7 @@ class PostgresStore:
         self._journal = journal
         self._seed = seed
         self._row_lines_limit = row_lines_limit
+        self._keys: dict[str, tuple[str, ...]] = {}
 
     def seed(self) -> Mapping[str, int]:
         """Fill the empty database. Raises EnvironmentUnfit."""
@@ -121,7 +123,7 @@ class PostgresStore:
                 raise EnvironmentUnfit(
                     f"an inventory needs PostgreSQL 14 or later, this is {_version(first)}", where=self.spec.pod
                 )
-            tables = find_tables(first)
+            tables = [self._keep_key(table) for table in find_tables(first)]
             inventories, unreferenced = self._look_at(connections, tables, f"inventory/{moment}/{self.spec.name}")
             inventory = DatabaseInventory(
                 store=self.spec.name,
@@ -141,6 +143,15 @@ class PostgresStore:
             seconds=inventory.seconds,
         )
         return inventory
+
+    def _keep_key(self, table: Table) -> Table:
+        """The table, with the key it had at the first inventory where it has none now.
+
+        A dump that was cut loses its keys, which come last; rows and objects must be named all the same.
+        """
+        known = self._keys.setdefault(table.name, table.key)
+        columns = {column.name for column in table.columns}
+        return replace(table, key=known) if not table.key and columns.issuperset(known) else table
 
     def _look_at(
         self, connections: list[Connection], tables: list[Table], place: str
