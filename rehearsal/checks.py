@@ -72,7 +72,7 @@ def _not_looked_at(check: str, subject: str, what: str) -> Finding:
 def _judge_differences(
     check: str, store: StoreRecord, differences: Differences, none_is_fine: bool
 ) -> Iterator[Finding]:
-    """One finding per named difference, one that counts the rest; PASS when something was compared and nothing differs."""
+    """One finding per named difference, one that counts the rest; PASS when all that was compared is equal."""
     for difference in differences.named:
         detail = f": {difference.detail}" if difference.detail else ""
         yield Finding(
@@ -199,7 +199,8 @@ def check_marker(evidence: Evidence) -> Iterator[Finding]:
                 check="marker",
                 verdict=Verdict.FAIL,
                 subject=store.name,
-                message=f"the marker written after the backup is in {mark.place}: this is the old store, not a restored one",
+                message=f"the marker written after the backup is in {mark.place}: this is the old store, not a "
+                "restored one",
             )
 
 

@@ -1,15 +1,16 @@
 """What `rehearsal clean` does: removes exactly what dead runs own, by what their own journals say.
 
 A run is dead when the harness process its journal begins with is gone. A process is ended only when pid, start time
-and boot agree; a directory is removed only when it carries the nonce that the journal gives. What cannot be recognised
-is left and listed. Other kinds of thing (a kind cluster, a container) join through `REMOVERS`.
+and boot agree, or when it carries the run's tag in its environment and the run died before its verdict; a directory is
+removed only when it carries the nonce that the journal gives. What cannot be recognised is left and listed. Other
+kinds of thing (a kind cluster, a container) join through `REMOVERS`.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 from rehearsal.clusters.local_places import check_marker, remove_tree
 from rehearsal.errors import Refused, RehearsalError, WaitTimeout
 from rehearsal.journal import JOURNAL, Journal, read_journal
-from rehearsal.processes import Identity, identify
+from rehearsal.processes import Identity, find_tagged, identify
 from rehearsal.waiting import wait_until
 
 HARNESS = "harness"
@@ -44,7 +45,7 @@ Remover = Callable[[Owned], bool]
 
 @dataclass(frozen=True)
 class Run:
-    """A rehearsal's journal and what it still owns, in the order it was made. `harness` is None in an old journal."""
+    """A rehearsal's journal and what it still owns, in the order it was made; `harness` is None where it names none."""
 
     journal: Path
     harness: Identity | None
@@ -67,11 +68,12 @@ class CleanResult:
 def find_runs(runs: Path) -> list[Run]:
     """Every run below `runs` that still owns something, from RUNS/*/*/journal.jsonl; links are not followed."""
     found = []
+    tagged = find_tagged()
     for folder in _real_folders(runs):
         for scenario in _real_folders(folder):
             journal = scenario / JOURNAL
             if journal.is_file():
-                run = _read_run(journal)
+                run = _read_run(journal, tagged.get(os.path.realpath(journal), []))
                 if run.owned:
                     found.append(run)
     return found
@@ -87,10 +89,12 @@ def _real_folders(folder: Path) -> Iterator[Path]:
         yield from (entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.is_symlink())
 
 
-def _read_run(journal: Path) -> Run:
+def _read_run(journal: Path, tagged: Sequence[Identity]) -> Run:
     owned: dict[tuple[str, str], Owned] = {}
     harness: Identity | None = None
+    ended = False
     for line in read_journal(journal):
+        ended = ended or line.get("event") == "verdict"
         key = (str(line.get("kind")), str(line.get("name")))
         if line.get("event") == "owned" and key[0] == HARNESS:
             harness = _identify(Owned(*key, line))
@@ -99,6 +103,9 @@ def _read_run(journal: Path) -> Run:
             owned[key] = Owned(*key, line)
         elif line.get("event") == "gone":
             owned.pop(key, None)
+    for stray in tagged if not ended else ():  # what a site's command left running on purpose is not ours
+        marks = {"start_time": stray.start_time, "boot_id": stray.boot_id, "label": "found by its environment"}
+        owned.setdefault(("process", str(stray.pid)), Owned("process", str(stray.pid), marks))
     return Run(journal, harness, tuple(owned.values()))
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from difflib import SequenceMatcher
+from itertools import zip_longest
 from pathlib import Path
 
 from rehearsal.evidence import merge_lines
@@ -197,20 +199,13 @@ def _name_sequence_change(before: str, after: str) -> str:
 def name_text_change(before: str, after: str) -> str:
     """The lines in which two catalogue texts differ, line ends made visible: `grant x: SELECT → (nothing)`."""
     expected, found = before.split("\n"), after.split("\n")
-    if len(expected) == len(found):
-        pairs = [(old, new) for old, new in zip(expected, found, strict=True) if old != new]
-    else:
-        gone = [line for line in expected if line not in found]
-        come = [line for line in found if line not in expected]
-        longest = max(len(gone), len(come), 1)
-        pairs = list(zip(_pad(gone, longest), _pad(come, longest), strict=True))
+    pairs: list[tuple[str, str]] = []
+    for operation, start, end, found_start, found_end in SequenceMatcher(None, expected, found, False).get_opcodes():
+        if operation != "equal":
+            pairs += zip_longest(expected[start:end], found[found_start:found_end], fillvalue="")
     first, rest = pairs[0], len(pairs) - 1
     more = f" (and {_count(rest, 'more line')})" if rest else ""
     return f"{_show(first[0])} → {_show(first[1])}{more}"
-
-
-def _pad(lines: list[str], length: int) -> list[str]:
-    return [*lines, *[""] * (length - len(lines))]
 
 
 def _show(line: str) -> str:

@@ -35,9 +35,10 @@ class TableInventory(_Fact):
 
     Attributes:
         rows: `count(*)`.
-        digest: sum of the rows' 64-bit `hash_record_extended` values, decimal. Columns whose type has values that are
-            equal but not identical (numeric, float, jsonb, interval, …) enter as their text under pinned session
-            settings; large object columns enter only as NULL or not NULL (their content is in `large_objects`).
+        digest: sum of the rows' 64-bit hashes, decimal: `hash_record_extended`, mixed once more because it is linear (a
+            plain sum misses two rows that swap a value). Columns whose type has values that are equal but not
+            identical (numeric, float, jsonb, interval, …) enter as their text under pinned session settings; large
+            object columns enter only as NULL or not NULL (their content is in `large_objects`).
         key: the primary key's columns in order; empty: the table is judged as a multiset.
         row_lines: for a keyed table, a line per row, `KEY<TAB>DIGEST`: KEY a JSON array of the key columns' texts,
             DIGEST the row's hash as a decimal; sorted bytewise by KEY. None: not kept (no key, or too many rows).
@@ -59,8 +60,8 @@ class DatabaseInventory(_Fact):
         tables: by qualified name, `public.session`; every ordinary table outside the system schemas but the one that
             holds the nonce and the marker.
         sequences: qualified name → `last_value is_called`.
-        schema_objects: canonical catalogue text by object, such as `table public.session column name` →
-            `character varying(255)`; keys are `<kind> <qualified name> …`.
+        schema_objects: canonical catalogue text by object, such as `column public.session.name` →
+            `type character varying(255)` and a line per further property; keys are `<kind> <qualified name>`.
         unreferenced_large_objects: a count, never a measure of loss (facts, trap 19).
     """
 
@@ -81,7 +82,8 @@ class FilesInventory(_Fact):
     Attributes:
         entry_lines: a line per entry below `storage` (the directory itself excluded), a JSON array
             `[path, type, size, sha256, mode, uid, gid, target]`: type one of `file`, `dir`, `link`, `other`; mode an
-            octal string such as `0644`; size and sha256 of regular files only (else 0 and ""); target of links only.
+            octal string such as `0644`; size and sha256 of regular files only (else 0 and ""; a file that may not be
+            read has sha256 `unreadable`, a directory that may not be read no entries); target of links only.
             Non-UTF-8 bytes of a path are surrogate-escaped. Sorted bytewise by path.
     """
 

@@ -101,6 +101,8 @@ class Journal:
         }
         text = json.dumps(line, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace") + b"\n"
         with self._lock:
+            if self._stream < 0:
+                return  # a thread that outlived an interruption has nothing to add
             written = 0
             while written < len(text):
                 written += os.write(self._stream, text[written:])
@@ -110,6 +112,11 @@ class Journal:
     def note(self, message: str, **fields: Any) -> None:
         """A remark for the reader: a choice that was made, a fallback that was taken."""
         self.write("note", message=message, **fields)
+
+    def show(self, message: str) -> None:
+        """Show listeners how far a long step has come; it is not kept, the step's own line will tell it all."""
+        for listener in self._listeners:
+            listener({"event": "progress", "phase": self.phase, "message": self.redactor.clean(message)})
 
     def own(self, kind: str, name: str, **fields: Any) -> None:
         """Write down, BEFORE it is made, that this run will own something that must be removed later.
@@ -144,7 +151,10 @@ class Journal:
             self.phase = before
 
     def close(self) -> None:
-        os.close(self._stream)
+        """Close the file; what is written later is dropped."""
+        with self._lock:
+            os.close(self._stream)
+            self._stream = -1
 
 
 def read_journal(path: Path) -> list[dict[str, Any]]:

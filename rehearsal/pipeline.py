@@ -17,12 +17,15 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Protocol
 
-from rehearsal.errors import WaitTimeout
+from rehearsal.errors import RehearsalError, WaitTimeout
 from rehearsal.interrupts import hold_interrupts
 from rehearsal.journal import Journal
 from rehearsal.processes import has_ended, own_process
 from rehearsal.roles import ByteSource
 from rehearsal.streams import CHUNK, Complaints, Pump, Sink
+
+_SHOWN_EVERY = 1.0
+"""Seconds between two signs of life of a long command."""
 
 _OWNED_AFTER = 1.0
 """Seconds; shorter commands are not worth two more lines of journal."""
@@ -63,6 +66,8 @@ class Pipeline:
         self._spawn = spawn
         self._children: list[Child] = []
         self._owned = False
+        self._shown = 0.0
+        self._killed = False
         self._theirs: list[int] = []  # ends that only the stages may hold once they run
         self._ours = ExitStack()
         self._began = time.monotonic()
@@ -134,6 +139,8 @@ class Pipeline:
                 raise self.pump.error
 
     def _watch(self, deadline: float) -> None:
+        if self._killed:
+            raise RehearsalError(f"`{self.command}` was ended: the cluster is being removed")
         if self.pump is not None and self.pump.error is not None:
             raise self.pump.error
         seconds = time.monotonic() - self._began
@@ -142,17 +149,33 @@ class Pipeline:
             running = [tool for tool, child in stages if not has_ended(child.pid)]
             state = f"still running: {', '.join(running)}" if running else "every stage ended, a child holds its output"
             raise WaitTimeout(f"`{self.command}` did not end within {deadline:g} s; {state}")
+        if seconds > self._shown + _SHOWN_EVERY:
+            self._shown = seconds
+            self._journal.show(f"{self._tools[0]}: {seconds:.0f} s{self._say_bytes()}")
         if seconds > _OWNED_AFTER and not self._owned:
             self._owned = True
             for tool, child in zip(self._tools, self._children, strict=True):
                 own_process(self._journal, child.pid, tool)
 
+    def kill(self) -> None:
+        """End it from another thread; the one that carries it gets an error."""
+        self._killed = True
+
+    def _kill_children(self) -> None:
+        for child in self._children:  # not reaped yet, so the group is still its own
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+
+    def _say_bytes(self) -> str:
+        sent = self.pump.transfer.size if self.pump is not None else 0
+        received = self.sink.transfer.size if self.sink is not None else 0
+        said = [f"{size / 1e6:,.0f} MB {way}" for size, way in ((sent, "in"), (received, "out")) if size >= 1e6]
+        return ", " + ", ".join(said) if said else ""
+
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with hold_interrupts():
             if kind is not None:
-                for child in self._children:  # not reaped yet, so the group is still its own
-                    with suppress(ProcessLookupError):
-                        os.killpg(child.pid, signal.SIGKILL)
+                self._kill_children()
             self.statuses = tuple(child.wait() for child in self._children)
             self.seconds = time.monotonic() - self._began
             if self.pump is not None:

@@ -13,6 +13,9 @@ from pathlib import Path
 from rehearsal.errors import EnvironmentUnfit
 from rehearsal.journal import Journal
 
+OWNER = "REHEARSAL_JOURNAL"
+"""Variable in the environment of everything a run starts, and of what that starts in turn: the run's journal."""
+
 _PROC = Path("/proc")
 
 
@@ -75,6 +78,32 @@ def own_process(journal: Journal, pid: int, label: str) -> None:
     identity = identify(pid)
     if identity is not None:
         journal.own("process", str(pid), start_time=identity.start_time, boot_id=identity.boot_id, label=label)
+
+
+def tag(journal: Path) -> dict[str, str]:
+    """What to add to a process's environment so that `find_tagged` finds it and its children."""
+    return {OWNER: os.path.realpath(journal)}
+
+
+def find_tagged() -> dict[str, list[Identity]]:
+    """Every running process that carries a tag, by the journal's real path.
+
+    Only those whose environment we may read; a server that writes its title over it (PostgreSQL) is not found.
+    """
+    found: dict[str, list[Identity]] = {}
+    prefix = f"{OWNER}=".encode()
+    for folder in _PROC.iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            variables = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        journals = [os.fsdecode(variable[len(prefix) :]) for variable in variables if variable.startswith(prefix)]
+        identity = identify(int(folder.name)) if journals else None
+        if identity is not None:
+            found.setdefault(journals[0], []).append(identity)
+    return found
 
 
 def has_ended(pid: int) -> bool:

@@ -11,6 +11,7 @@ import secrets
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,8 +190,11 @@ class _Performance:
         self.record.versions = dict(self.cluster.versions())
 
     def seed(self) -> None:
-        for _, store, entry in self.each_store():
+        def fill(spec: StoreSpec, store: Store, entry: StoreRecord) -> None:
+            del spec
             entry.seeded = dict(store.seed())
+
+        self._across_stores(fill)
 
     def write_nonces(self) -> None:
         self._write_marks("nonce")
@@ -199,14 +203,19 @@ class _Performance:
         self._write_marks("marker")
 
     def _write_marks(self, kind: str) -> None:
-        for spec, store, entry in self.each_store():
+        def write(spec: StoreSpec, store: Store, entry: StoreRecord) -> None:
             mark = store.write_mark(kind, f"{kind}-{self.setting.run_id}-{secrets.token_hex(8)}")
             setattr(entry, kind, _as_written(kind, mark))
             entry.claim_start = entry.claim_start or self._claim_uid(spec)
 
+        self._across_stores(write)
+
     def take_inventory_before(self) -> None:
-        for _, store, entry in self.each_store():
+        def look(spec: StoreSpec, store: Store, entry: StoreRecord) -> None:
+            del spec
             entry.before = store.take_inventory("before")
+
+        self._across_stores(look)
 
     def back_up(self) -> None:
         self.method.back_up(self.stage)
@@ -242,12 +251,28 @@ class _Performance:
         self.method.restore(self.stage)
 
     def take_inventory_after(self) -> None:
-        for spec, store, entry in self.each_store():
+        def look(spec: StoreSpec, store: Store, entry: StoreRecord) -> None:
             for mark in (entry.nonce, entry.marker):
                 if mark is not None:
                     mark.found, mark.looked = store.read_mark(mark.kind), True
             entry.after = store.take_inventory("after")
             entry.claim_end = self._claim_uid(spec)
+
+        self._across_stores(look)
+
+    def _across_stores(self, work: Callable[[StoreSpec, Store, StoreRecord], None]) -> None:
+        """Do the same with every store, side by side; each thread touches its own store's entry only.
+
+        Interrupted, it does not wait: closing the cluster ends what the other threads still run.
+        """
+        pool = ThreadPoolExecutor(len(self.record.stores), thread_name_prefix="store")
+        try:
+            for done in [pool.submit(work, *triple) for triple in self.each_store()]:
+                done.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
 
     def _entry(self, spec: StoreSpec) -> StoreRecord:
         entry = self.record.store(spec.name)

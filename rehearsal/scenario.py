@@ -39,8 +39,8 @@ class Scenario:
     Attributes:
         name: as typed on the command line, `lose-session-db`.
         title: one line for a person.
-        loses: roles of the stores that are lost: `session-db`, `auth`, `job-history`, `file-storage` (every replica), or
-            `*` for every store.
+        loses: roles of the stores that are lost: `session-db`, `auth`, `job-history`, `file-storage` (every replica),
+            or `*` for every store.
         loss: how they are lost.
         method: how they are backed up and come back.
         tampering: what is damaged on purpose; None in a rehearsal proper.

@@ -11,17 +11,18 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from rehearsal.errors import CommandFailed, EnvironmentUnfit, WaitTimeout
+from rehearsal.errors import CommandFailed, EnvironmentUnfit, RehearsalError, WaitTimeout
 from rehearsal.interrupts import hold_interrupts
 from rehearsal.journal import Journal
 from rehearsal.pipeline import Child, Pipeline
-from rehearsal.processes import own_process
+from rehearsal.processes import own_process, tag
 from rehearsal.roles import ByteSource, Transfer
 from rehearsal.streams import NOTHING
 
@@ -43,7 +44,8 @@ class Process:
     """One stage of a pipeline, or a server.
 
     Attributes:
-        env: the full environment; None: this process's PATH, HOME and TMPDIR, and LANG=C.UTF-8.
+        env: the full environment, but for the tag by which `clean` knows it; None: this process's PATH, HOME and
+            TMPDIR, and LANG=C.UTF-8.
         user: uid and gid to drop to, without supplementary groups; only root can.
         umask: -1: ours.
     """
@@ -103,6 +105,17 @@ class Shell:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
+        self._running: set[Pipeline] = set()
+        self._ended_by: int | None = None
+
+    def end_others(self) -> None:
+        """Kill every command that other threads of ours still run, and let those threads start no more.
+
+        For the moment before what they work on is removed; whoever waits for such a command gets its error.
+        """
+        self._ended_by = threading.get_ident()
+        for pipeline in tuple(self._running):
+            pipeline.kill()
 
     def run(
         self,
@@ -128,12 +141,15 @@ class Shell:
             EnvironmentUnfit: a tool is missing, a disk is full, too much was to be captured.
         """
         command = self._show(stages, shown)
+        if self._ended_by not in (None, threading.get_ident()):
+            raise RehearsalError(f"`{command}` was not started: the cluster is being removed")
         self.journal.write("command-started", command=command)
 
         def spawn(number: int, source: int | None, out: int, err: int) -> Child:
-            return _spawn(stages[number], subprocess.DEVNULL if source is None else source, out, err)
+            return self._spawn(stages[number], subprocess.DEVNULL if source is None else source, out, err)
 
         pipeline = Pipeline(self.journal, command, [stage.argv[0] for stage in stages], spawn)
+        self._running.add(pipeline)
         try:
             with pipeline:
                 pipeline.start(stdin, stdout)
@@ -141,6 +157,8 @@ class Shell:
         except BaseException as error:
             self._write_end(self._tell(pipeline), self._decode(pipeline.complaints.tail), repr(error))
             raise
+        finally:
+            self._running.discard(pipeline)
         outcome = self._tell(pipeline)
         stderr_tail = self._decode(pipeline.complaints.tail)
         self._write_end(outcome, stderr_tail)
@@ -163,7 +181,7 @@ class Shell:
         started: list[Server] = []
         try:
             with sink, hold_interrupts():
-                child = _spawn(process, subprocess.DEVNULL, sink.fileno(), sink.fileno())
+                child = self._spawn(process, subprocess.DEVNULL, sink.fileno(), sink.fileno())
                 started.append(Server(self.journal, child, name, log))
                 own_process(self.journal, child.pid, name)
         except BaseException:
@@ -171,6 +189,10 @@ class Shell:
                 server.kill()
             raise
         return started[0]
+
+    def _spawn(self, process: Process, stdin: int, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
+        environment = default_environment() if process.env is None else process.env
+        return _spawn(process, {**environment, **tag(self.journal.path)}, stdin, stdout, stderr)
 
     def _show(self, stages: Sequence[Process], shown: str | None) -> str:
         if shown is None:
@@ -264,7 +286,9 @@ class Server:
             self._journal.disown("process", str(self.pid))
 
 
-def _spawn(process: Process, stdin: int, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
+def _spawn(
+    process: Process, environment: Mapping[str, str], stdin: int, stdout: int, stderr: int
+) -> subprocess.Popen[bytes]:
     tool = process.argv[0]
     user, group = process.user if process.user is not None else (None, None)
     try:
@@ -273,7 +297,7 @@ def _spawn(process: Process, stdin: int, stdout: int, stderr: int) -> subprocess
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
-            env=default_environment() if process.env is None else process.env,
+            env=environment,
             cwd=process.cwd,
             user=user,
             group=group,

@@ -30,7 +30,7 @@ class LivePhases:
         if line["event"] == "phase":
             self._tell_phase(str(line["phase"]), str(line["state"]), float(line.get("seconds", 0.0)))
         elif line["event"] == "progress":
-            self._tell_progress(str(line["message"]))
+            self._tell_progress(str(line["phase"]), str(line["message"]))
 
     def _tell_phase(self, phase: str, state: str, seconds: float) -> None:
         if state == "started":
@@ -41,9 +41,9 @@ class LivePhases:
             start = "\r\x1b[K" if self._live else ""
             self._print(f"{start}  {phase:<22} {seconds:7.2f} s{mark}")
 
-    def _tell_progress(self, message: str) -> None:
+    def _tell_progress(self, phase: str, message: str) -> None:
         if self._live:
-            self._print(f"\r\x1b[K  {message}", end="")
+            self._print(f"\r\x1b[K  {phase:<22} … {message}", end="")
 
     def _print(self, text: str, end: str = "\n") -> None:
         print(text, end=end, file=self._out, flush=True)

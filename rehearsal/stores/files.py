@@ -205,7 +205,7 @@ def _take_trailer(path: Path, place: str) -> tuple[LineFile, dict[str, int]]:
         last = stream.read()
         border = last.rstrip(b"\n").rfind(b"\n") + 1
         try:
-            trailer = json.loads(last[border:])
+            trailer = json.loads(last[border : last.rindex(b"\n")])
             lines, sha256 = int(trailer["lines"]), str(trailer["sha256"])
             counts = {name: int(trailer[name]) for name in ("files", "directories", "bytes")}
         except (ValueError, LookupError, TypeError) as error:
