@@ -33,7 +33,7 @@ def main() -> int:
     commands = other = 0.0
     started = time.monotonic()
     try:
-        with Run(Options(cluster="local", runs=runs, size=choose_size(arguments.size)), say=print) as run:
+        with Run(Options(cluster="local", runs=runs, size=choose_size(arguments.size))) as run:
             for scenario in wanted:
                 before = time.monotonic()
                 performed = run.perform(scenario)

@@ -19,7 +19,7 @@ from typing import Any
 from rehearsal.clusters.local_places import check_marker, remove_tree
 from rehearsal.errors import Refused, RehearsalError, WaitTimeout
 from rehearsal.journal import JOURNAL, Journal, read_journal
-from rehearsal.processes import Identity, find_tagged, identify
+from rehearsal.processes import Identity, find_tagged
 from rehearsal.waiting import wait_until
 
 HARNESS = "harness"
@@ -146,7 +146,7 @@ def _end(identity: Identity, what: str) -> bool:
 
 
 def remove_directory(owned: Owned) -> bool:
-    """Remove a directory that carries the run's nonce, after the servers whose data lie in it.
+    """Remove a directory that carries the run's nonce.
 
     Raises:
         Refused: it carries no marker, another run's, or is a link.
@@ -161,18 +161,8 @@ def remove_directory(owned: Owned) -> bool:
         folder.rmdir()
         return True
     check_marker(folder, str(owned.marks.get("nonce", "")), "removing it")
-    _end_servers_in(folder)
     remove_tree(folder)
     return True
-
-
-def _end_servers_in(folder: Path) -> None:
-    """End the PostgreSQL servers that lie in a directory of ours: one may have come up unjournalled as the run died."""
-    for pid_file in folder.glob("pods/*/var/lib/postgresql/*/postmaster.pid"):
-        with suppress(OSError, ValueError):
-            identity = identify(int(pid_file.read_text(encoding="ascii", errors="replace").split("\n")[0]))
-            if identity is not None and Path(f"/proc/{identity.pid}/cwd").readlink() == pid_file.parent.resolve():
-                _end(identity, f"the server in {pid_file.parent}")
 
 
 REMOVERS: dict[str, Remover] = {"process": end_process, "directory": remove_directory}

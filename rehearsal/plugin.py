@@ -82,14 +82,10 @@ class ScenarioItem(pytest.Item):
         return self.path, None, f"{self.scenario.name}: {self.scenario.title}"
 
 
-def _keep_quiet(line: str) -> None:
-    """pytest's header says what the command line would print."""
-
-
 def _open_run(config: pytest.Config) -> Run:
     """The session's run, opened when the first scenario needs it."""
     if _RUN not in config.stash:
-        run = Run(read_options(config.option), say=_keep_quiet)
+        run = Run(read_options(config.option))
         run.__enter__()
         config.stash[_RUN] = run
     return config.stash[_RUN]

@@ -20,6 +20,7 @@ from typing import Literal, Self, cast
 
 from rehearsal import __version__
 from rehearsal.checks import judge
+from rehearsal.chipster.manifests import make_stand_ins
 from rehearsal.chipster.seeding import Seed
 from rehearsal.clusters.choosing import ClusterSession, Wish, open_session
 from rehearsal.deployment import Deployment, StoreSpec
@@ -133,7 +134,6 @@ class Run:
     Args:
         options: as the user gave them.
         listeners: get every journal line of every rehearsal as it is written.
-        say: prints one line for the user.
 
     Raises:
         ValuesError: values.yaml is malformed; nothing was started, no folder was made.
@@ -142,7 +142,6 @@ class Run:
 
     options: Options
     listeners: Sequence[Listener] = ()
-    say: Callable[[str], None] = print
     performed: list[Performed] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -150,7 +149,7 @@ class Run:
         self.deployment: Deployment = make_deployment(values)
         self._values_copy = redact_values(values)
         self._redactor = Redactor(self.deployment.secrets())
-        wish = Wish(self.options.cluster, self.options.pg_bin, _MEMORY_NEED[self.options.size], self.say)
+        wish = Wish(self.options.cluster, self.options.pg_bin, _MEMORY_NEED[self.options.size], make_stand_ins)
         self.session: ClusterSession = open_session(wish)
         try:
             self.folder = _make_folder(self.options.runs)

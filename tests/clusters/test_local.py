@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from rehearsal.clusters import local_server
+from rehearsal.clusters import local_server, local_template
 from rehearsal.clusters.local import LocalCluster
 from rehearsal.clusters.postgres_binaries import list_binaries
 from rehearsal.deployment import DatabaseSpec, Deployment
@@ -179,19 +179,23 @@ def test_a_password_is_needed_on_the_socket_and_on_loopback(make):
         assert b"password authentication failed" in wrong.stderr
 
 
-def test_the_password_is_in_no_log_journal_or_argument_list(make, tmp_path):
-    cluster = make()
+def test_the_password_is_in_no_log_journal_or_argument_list(make, tmp_path, monkeypatch):
+    settings = f"{local_template._SETTINGS}\nlog_statement = all\n"
+    monkeypatch.setattr(local_template, "_SETTINGS", settings)
+    cluster = make(cache=None)
     cluster.deploy(ONE)
     arguments = Path(f"/proc/{server_pid(cluster)}/cmdline").read_bytes()
-    psql(cluster, "set log_statement = 'all'; select 1")
+    psql(cluster, "select 'this statement is logged'")
+    raw = (cluster.root / "pods" / SESSION / "server.log").read_text()
     cluster.collect_logs(tmp_path / "logs")
     log = (tmp_path / "logs" / f"{SESSION}.log").read_text()
-    assert "database system is ready" in log
+    assert "this statement is logged" in log
+    assert "ALTER ROLE" in raw
     journal = (tmp_path / "journal.jsonl").read_text()
-    for text in (arguments.decode(), log, journal):
+    for text in (arguments.decode(), raw, log, journal):
         assert PASSWORD not in text
+        assert PASSWORD.replace("'", "''") not in text
         assert json.dumps(PASSWORD)[1:-1] not in text
-        assert "SCRAM-SHA-256$" not in text
 
 
 def test_the_environment_file_is_the_pods_alone_and_the_shown_command_works(make):

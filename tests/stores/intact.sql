@@ -30,6 +30,10 @@ CREATE TABLE probe.types (
 INSERT INTO probe.types VALUES (1, 1.0, 0, 0, '{"a": 1.0, "b": [1]}', '{"a": 1}', '1 day', '10:00+00', 'ab', 'ab',
     'low', ROW(1, NULL), '{1,2}', '[1.0,2)', 1, '2026-01-01', '', 1, '(0,0)', 'session'::regclass, '\x00', '10.0.0.1');
 
+INSERT INTO probe.types (id, double, moment, span) VALUES (2, 0.30000000000000004, '2026-03-29 01:30', '1 mon 1 day 01:00');
+
+CREATE TABLE probe.two_keys (a integer, b integer, c integer NOT NULL UNIQUE, PRIMARY KEY (b, a));
+CREATE TABLE probe.nullable (a integer UNIQUE);
 CREATE TABLE probe.bag (word text, amount integer);
 INSERT INTO probe.bag VALUES ('a', 1), ('b', 2), ('b', 2), (NULL, 3);
 CREATE TABLE probe.bag_of_objects (word text, content oid, other probe.lo);

@@ -21,7 +21,7 @@ Case = tuple[str, str, str, str, str, str]
 
 
 def _type(name: str, change: str) -> Case:
-    return (name, f"UPDATE probe.types SET {change}", "rows", "changed", 'probe.types ["1"]', "digest")
+    return (name, f"UPDATE probe.types SET {change} WHERE id = 1", "rows", "changed", 'probe.types ["1"]', "digest")
 
 
 ROWS: list[Case] = [
@@ -44,6 +44,7 @@ ROWS: list[Case] = [
     _type("numeric scale", "exact = 1.00"),
     _type("negative zero, single", "single = '-0'"),
     _type("negative zero, double", "double = '-0'"),
+    ("last digit of a double", "UPDATE probe.types SET double = 0.3 WHERE id = 2", "rows", "changed", 'probe.types ["2"]', "digest"),
     _type("jsonb number", """document = '{"a": 1.00, "b": [1]}'"""),
     _type("json white space", """plain = '{"a":1}'"""),
     _type("interval of equal length", "span = '24 hours'"),

@@ -107,12 +107,13 @@ def test_the_seed_fills_the_database(server: DatabaseServer, evidence: Path) -> 
 
 def test_every_table_is_looked_at_but_the_mark(before: DatabaseInventory) -> None:
     assert sorted(before.tables) == [
-        "probe.bag", "probe.bag_of_objects", "probe.dropped", "probe.no_columns", "probe.parted_low", "probe.summary",
-        "probe.types", "probe.unique_only", "public.dataset", "public.session",
+        "probe.bag", "probe.bag_of_objects", "probe.dropped", "probe.no_columns", "probe.nullable", "probe.parted_low",
+        "probe.summary", "probe.two_keys", "probe.types", "probe.unique_only", "public.dataset", "public.session",
     ]  # fmt: skip
     assert before.tables["public.dataset"].key == ("sessionid", "datasetid")
     assert before.tables["probe.unique_only"].key == ("b",)
-    assert before.tables["probe.bag"].key == ()
+    assert before.tables["probe.two_keys"].key == ("b", "a")
+    assert before.tables["probe.bag"].key == before.tables["probe.nullable"].key == ()
     assert before.sequences == {"probe.ticket": "41 true"}
     assert before.unreferenced_large_objects == 1
 
@@ -214,4 +215,4 @@ def test_the_password_is_nowhere_in_an_error(tmp_path: Path, server: DatabaseSer
 
 def test_an_inventory_is_noted(server: DatabaseServer, before: DatabaseInventory) -> None:
     notes = [line for line in read_journal(server.journal.path) if line["event"] == "note"]
-    assert {"message": "inventory before of session-db", "tables": 10}.items() <= notes[0].items()
+    assert {"message": "inventory before of session-db", "tables": 12}.items() <= notes[0].items()
