@@ -43,8 +43,8 @@ def main() -> int:
                 commands += manual
                 other += whole - manual
                 print(
-                    f"{performed.outcome:<13} {scenario.name:<28} {whole:6.1f} s: the manual's commands {manual:6.1f} s, "
-                    f"everything else {whole - manual:6.1f} s"
+                    f"{performed.outcome:<13} {scenario.name:<28} {whole:6.1f} s: the manual's "
+                    f"commands {manual:6.1f} s, everything else {whole - manual:6.1f} s"
                 )
             outcome = run.outcome
     finally:

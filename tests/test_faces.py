@@ -173,7 +173,8 @@ def test_judging_again_from_the_files_gives_the_same_verdict(
 
 DAMAGE = r"""
 set -e
-psql -X "$REHEARSAL_DSN_SESSION_DB" -c "UPDATE label SET color = color || 'x' WHERE labelid = (SELECT max(labelid::text)::uuid FROM label)"
+psql -X "$REHEARSAL_DSN_SESSION_DB" -c "
+    UPDATE label SET color = color || 'x' WHERE labelid = (SELECT max(labelid::text)::uuid FROM label)"
 psql -X "$REHEARSAL_DSN_AUTH" -c "DROP FUNCTION rehearsal_extras.spell CASCADE"
 f=$(find "$REHEARSAL_FILES" -type f -size +9c | sort | head -n 1)
 printf X | dd of="$f" bs=1 seek=4 conv=notrunc status=none

@@ -111,7 +111,8 @@ def _ask_pod(kubectl: Kubectl, pod: str, token: str) -> StreamEnd | None:
 
 
 def _explain_cut(kubectl: Kubectl, reads: KubeReads, pod: str, outcome: Outcome, began: datetime) -> NoReturn:
-    said = outcome.stderr.decode(errors="replace").strip()[-500:] or "nothing"
+    lines = outcome.stderr.decode(errors="replace").strip().splitlines()
+    said = "\n".join(line for line in lines if not line.startswith("Defaulted container"))[-500:] or "nothing"
     try:
         state = reads.read_pod(pod)
         if state is None:

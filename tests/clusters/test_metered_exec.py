@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -58,8 +59,19 @@ class Pod:
         return run_metered(kubectl, cast(KubeReads, self.reads), "pod-0", argv, stdin, out, 60.0)
 
 
-@pytest.fixture
-def pod(tmp_path: Path) -> Pod:
+TOOLS = ("bash", "cat", "head", "sed", "tr", "tee", "wc", "sha256sum", "printf", "sleep", "touch", "rm", "false")
+
+
+@pytest.fixture(params=["python3", "coreutils"])
+def pod(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pod:
+    """A pod that has python3 for its meters, and one that has not."""
+    if request.param == "coreutils":
+        tools = tmp_path / "bin"
+        tools.mkdir()
+        for name in TOOLS:
+            (tools / name).symlink_to(str(shutil.which(name)))
+        monkeypatch.setenv("PATH", str(tools))
+        assert shutil.which("python3") is None
     return Pod(tmp_path)
 
 

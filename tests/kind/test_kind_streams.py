@@ -76,7 +76,7 @@ def test_every_byte_passes_unaltered(bench: Bench, websockets: bool) -> None:
 
 
 HARD_NAMES = [
-    "plain", "with space", "quo'te", 'dou"ble', "new\nline", "back\\slash", "-dash", "\u00fcml\u00e4ut \U0001f600", "x" * 255
+    "plain", "with space", "quo'te", 'dou"ble', "new\nline", "-dash", "\u00fcml\u00e4ut \U0001f600", "x" * 255
 ]  # fmt: skip
 
 
@@ -133,9 +133,20 @@ def test_20000_files_by_tar_both_ways(bench: Bench, websockets: bool, tree: Path
     packed = pack_tree(tree.parent, "storage")
     command = ["tar", "xf", "-", "--no-overwrite-dir"]
     assert cluster.exec(bench.files.pod, command, stdin=packed, destructive=True).status == 0
-    with unpacking(tmp_path / "out", as_kubectl_cp=False) as (sink, _):
+    (tmp_path / "out").mkdir()
+    with unpacking(tmp_path / "out") as (sink, _):
         assert cluster.exec(bench.files.pod, ["tar", "cf", "-", "storage"], stdout=sink).status == 0
     assert content(tmp_path / "out" / "storage") == content(tree)
+
+
+def test_a_name_that_cp_loses_with_status_0_is_noticed(bench: Bench, tmp_path: Path) -> None:
+    """kubectl cp takes a backslash for a path separator on its way in."""
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "back\\slash").write_text("x")
+    with pytest.raises(StreamError, match="is not in the pod") as caught:
+        bench.cluster.copy_in(tmp_path / "odd", bench.files.pod, "storage")
+    assert "back" in str(caught.value)
+    bench.cluster.exec(bench.files.pod, ["rm", "-rf", "storage/odd"], destructive=True)
 
 
 @WEBSOCKETS

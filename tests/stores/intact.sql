@@ -32,6 +32,8 @@ INSERT INTO probe.types VALUES (1, 1.0, 0, 0, '{"a": 1.0, "b": [1]}', '{"a": 1}'
 
 INSERT INTO probe.types (id, double, moment, span) VALUES (2, 0.30000000000000004, '2026-03-29 01:30', '1 mon 1 day 01:00');
 
+CREATE TABLE probe.zoned (at timestamptz PRIMARY KEY, during tstzrange);
+INSERT INTO probe.zoned VALUES ('2026-03-29 01:30Z', '[2026-03-29 00:30Z,2026-03-29 01:30Z)');
 CREATE TABLE probe.two_keys (a integer, b integer, c integer NOT NULL UNIQUE, PRIMARY KEY (b, a));
 CREATE TABLE probe.nullable (a integer UNIQUE);
 CREATE TABLE probe.bag (word text, amount integer);

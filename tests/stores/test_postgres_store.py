@@ -108,7 +108,8 @@ def test_the_seed_fills_the_database(server: DatabaseServer, evidence: Path) -> 
 def test_every_table_is_looked_at_but_the_mark(before: DatabaseInventory) -> None:
     assert sorted(before.tables) == [
         "probe.bag", "probe.bag_of_objects", "probe.dropped", "probe.no_columns", "probe.nullable", "probe.parted_low",
-        "probe.summary", "probe.two_keys", "probe.types", "probe.unique_only", "public.dataset", "public.session",
+        "probe.summary", "probe.two_keys", "probe.types", "probe.unique_only", "probe.zoned", "public.dataset",
+        "public.session",
     ]  # fmt: skip
     assert before.tables["public.dataset"].key == ("sessionid", "datasetid")
     assert before.tables["probe.unique_only"].key == ("b",)
@@ -185,11 +186,22 @@ def test_one_snapshot_for_all_sessions(server: DatabaseServer, copy: str) -> Non
 
 
 def test_the_first_error_ends_the_work(server: DatabaseServer, intact: str) -> None:
+    ends = []
+    sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'"
+
     def fail(connection: psycopg.Connection[Any]) -> None:
+        with server.connect("postgres") as other:
+            while other.execute(sleeping).fetchone() != (1,):
+                pass
         connection.execute("SELECT 1/0")
 
     def sleep(connection: psycopg.Connection[Any]) -> None:
-        connection.execute("SELECT pg_sleep(60)")
+        try:
+            connection.execute("SELECT pg_sleep(60)")
+            ends.append("slept on")
+        except psycopg.errors.QueryCanceled:
+            ends.append("cancelled")
+            raise
 
     with (
         server.reach_by_name(intact) as coordinates,
@@ -197,6 +209,7 @@ def test_the_first_error_ends_the_work(server: DatabaseServer, intact: str) -> N
         share_snapshot(coordinates, 2) as sessions,
     ):
         spread(sessions, [fail, sleep, sleep])
+    assert ends == ["cancelled"]
 
 
 def test_the_password_is_nowhere_in_an_error(tmp_path: Path, server: DatabaseServer) -> None:
@@ -215,4 +228,4 @@ def test_the_password_is_nowhere_in_an_error(tmp_path: Path, server: DatabaseSer
 
 def test_an_inventory_is_noted(server: DatabaseServer, before: DatabaseInventory) -> None:
     notes = [line for line in read_journal(server.journal.path) if line["event"] == "note"]
-    assert {"message": "inventory before of session-db", "tables": 12}.items() <= notes[0].items()
+    assert {"message": "inventory before of session-db", "tables": 13}.items() <= notes[0].items()
