@@ -14,15 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 from pydantic import SecretStr
 
 from rehearsal.deployment import DatabaseKey, DatabaseSpec, Deployment
-from rehearsal.errors import ValuesError
-from rehearsal.values_file import Node, Place, describe, merge, read_tree
-from rehearsal.values_secrets import find_secrets, is_secret_key, redact_tree
+from rehearsal.values_file import Node, Place, merge, read_tree
+from rehearsal.values_reader import ValuesReader, plant
+from rehearsal.values_secrets import find_secrets, redact_tree
 
 KEYS: tuple[DatabaseKey, ...] = ("sessionDb", "auth", "jobHistory")
 _DEFAULTS: Mapping[str, Any] = {
@@ -40,7 +40,6 @@ _DEFAULTS: Mapping[str, Any] = {
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _MOST_REPLICAS = 64  # each is a pod and a claim on one throwaway node
 _LONGEST_NAME = 32  # `chipster-NAME-postgresql` must fit a StatefulSet's 52 characters
-_LONGEST_SHOWN = 80
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]*")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
@@ -87,7 +86,7 @@ def make_deployment(values: Values) -> Deployment:
     Raises:
         ValuesError: a value has the wrong type or form, or two contradict each other.
     """
-    reader = _Reader(merge(_plant(_DEFAULTS), values.tree))
+    reader = ValuesReader(merge(plant(_DEFAULTS), values.tree))
     _check_configs(reader)
     databases, disabled, generated = _read_databases(reader)
     storage = ("deployments", "fileStorage")
@@ -121,83 +120,7 @@ def make_deployment(values: Values) -> Deployment:
     )
 
 
-def _plant(value: Any) -> Node:
-    """A default as a tree, from nowhere."""
-    if isinstance(value, Mapping):
-        return Node({key: _plant(child) for key, child in value.items()}, Place("", 0))
-    return Node(value, Place("", 0))
-
-
-class _Reader:
-    """Looks values up by key path and says what is wrong with them."""
-
-    def __init__(self, tree: Node) -> None:
-        self._tree = tree
-
-    def find(self, *path: str) -> Node | None:
-        """The node at the path; None where it is absent or null. A scalar on the way is an error."""
-        node = self._tree
-        for depth, key in enumerate(path):
-            if node.value is None:
-                return None
-            if not isinstance(node.value, dict):
-                self.wrong(path[:depth], node.value, "a mapping")
-            if key not in node.value:
-                return None
-            node = node.value[key]
-        return None if node.value is None else node
-
-    def text(self, *path: str, required: bool = False, number: bool = False) -> str:
-        """A string, "" where absent; `number`: a number will do, as a template would print it."""
-        node = self.find(*path)
-        if node is None:
-            return self.wrong(path, None, "text") if required else ""
-        if number and isinstance(node.value, int | float) and not isinstance(node.value, bool):
-            return str(node.value)
-        if not isinstance(node.value, str):
-            self.wrong(path, node.value, "text in quotes")
-        return node.value
-
-    def matching(self, *path: str, pattern: re.Pattern[str], wanted: str, longest: int = 63) -> str:
-        text = self.text(*path, required=True)
-        if not pattern.fullmatch(text) or len(text) > longest:
-            self.wrong(path, text, wanted)
-        return text
-
-    def mapping(self, *path: str) -> dict[str, Any]:
-        """A mapping of plain values, nulls left out; {} where absent."""
-        node = self.find(*path)
-        if node is None:
-            return {}
-        plain = node.plain()
-        if not isinstance(plain, dict):
-            self.wrong(path, plain, "a mapping")
-        return {key: value for key, value in plain.items() if value is not None}
-
-    def wrong(self, path: tuple[str, ...], found: object, wanted: str, *, hint: str = "") -> NoReturn:
-        """Raise: what was found (a secret's type only) and what is wanted."""
-        shown = describe(found)
-        if isinstance(found, str | int | float) and found != "" and not is_secret_key(path):
-            written = str(found).lower() if isinstance(found, bool) else repr(found)
-            written = written if len(written) <= _LONGEST_SHOWN else f"{written[:_LONGEST_SHOWN]}…"
-            shown = written if isinstance(found, bool) else f"{shown} {written}"
-        self.fail(path, f"found {shown}; wanted {wanted}", hint=hint)
-
-    def fail(self, path: tuple[str, ...], what: str, *, hint: str = "") -> NoReturn:
-        raise ValuesError(what, where=self._nearest(path).at(".".join(path)), hint=hint)
-
-    def _nearest(self, path: tuple[str, ...]) -> Place:
-        """The place of the key, or of the last key above it that a file gave."""
-        node, place = self._tree, self._tree.place
-        for key in path:
-            if not isinstance(node.value, dict) or key not in node.value:
-                break
-            node = node.value[key]
-            place = node.place if node.place.file else place
-        return place
-
-
-def _read_databases(reader: _Reader) -> tuple[tuple[DatabaseSpec, ...], tuple[str, ...], tuple[str, ...]]:
+def _read_databases(reader: ValuesReader) -> tuple[tuple[DatabaseSpec, ...], tuple[str, ...], tuple[str, ...]]:
     """The enabled databases, the names of the disabled ones, the names of those that got a made-up password."""
     enabled: list[DatabaseSpec] = []
     disabled: list[str] = []
@@ -236,21 +159,21 @@ def _read_databases(reader: _Reader) -> tuple[tuple[DatabaseSpec, ...], tuple[st
     return tuple(enabled), tuple(disabled), tuple(generated)
 
 
-def _read_switch(reader: _Reader, *path: str) -> bool:
+def _read_switch(reader: ValuesReader, *path: str) -> bool:
     node = reader.find(*path)
     if node is None or not isinstance(node.value, bool):
         reader.wrong(path, node.value if node else None, "true or false, without quotes")
     return node.value
 
 
-def _read_password(reader: _Reader, *path: str) -> str:
+def _read_password(reader: ValuesReader, *path: str) -> str:
     password = reader.text(*path)
     if re.search(r"[\x00-\x1f\x7f]", password):
         reader.fail(path, "found text with a line break or a control character; wanted one line of text")
     return password
 
 
-def _read_host_path(reader: _Reader, *path: str) -> str:
+def _read_host_path(reader: ValuesReader, *path: str) -> str:
     text = reader.text(*path)
     parts = PurePosixPath(text).parts
     if text and (not text.startswith("/") or ".." in parts or len(parts) < 2 or "\0" in text):
@@ -258,7 +181,7 @@ def _read_host_path(reader: _Reader, *path: str) -> str:
     return text
 
 
-def _read_replicas(reader: _Reader) -> int:
+def _read_replicas(reader: ValuesReader) -> int:
     path: tuple[str, ...] = ("deployments", "fileStorage", "replicas")
     node = reader.find(*path)
     if node is None or node.value == "":
@@ -271,7 +194,7 @@ def _read_replicas(reader: _Reader) -> int:
     return count
 
 
-def _read_quantity(reader: _Reader, *path: str) -> str:
+def _read_quantity(reader: ValuesReader, *path: str) -> str:
     text = reader.text(*path, required=True, number=True)
     match = _QUANTITY.fullmatch(text)
     if not match or Decimal(match[1]) == 0:
@@ -279,21 +202,21 @@ def _read_quantity(reader: _Reader, *path: str) -> str:
     return text
 
 
-def _read_label(reader: _Reader, *path: str) -> str:
+def _read_label(reader: ValuesReader, *path: str) -> str:
     text = reader.text(*path)
     if text and not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", text):
         reader.wrong(path, text, "the name of a StorageClass: a-z, 0-9, - and .")
     return text
 
 
-def _read_pull_policy(reader: _Reader) -> str:
+def _read_pull_policy(reader: ValuesReader) -> str:
     policy = reader.text("image", "localPullPolicy", required=True)
     if policy not in _PULL_POLICIES:
         reader.wrong(("image", "localPullPolicy"), policy, f"one of {', '.join(_PULL_POLICIES)}")
     return policy
 
 
-def _make_image(reader: _Reader, repository: str, name: str, tag: str) -> str:
+def _make_image(reader: ValuesReader, repository: str, name: str, tag: str) -> str:
     if repository and not _IMAGE.fullmatch(repository):
         reader.wrong(("image", "chipsterImageRepo"), repository, "a registry path that ends in /")
     if not re.fullmatch(r"\w[\w.-]{0,127}", tag, re.ASCII):
@@ -301,7 +224,7 @@ def _make_image(reader: _Reader, repository: str, name: str, tag: str) -> str:
     return f"{repository}{name}:{tag}"
 
 
-def _check_configs(reader: _Reader) -> None:
+def _check_configs(reader: ValuesReader) -> None:
     """The chart takes text alone in `configs`: 24 or true stop it with "expected string"."""
     services = reader.find("deployments")
     if services is None:
@@ -318,7 +241,7 @@ def _check_configs(reader: _Reader) -> None:
             reader.text("deployments", service, "configs", key)
 
 
-def _check_distinct(reader: _Reader, databases: tuple[DatabaseSpec, ...], storage_host_path: str) -> None:
+def _check_distinct(reader: ValuesReader, databases: tuple[DatabaseSpec, ...], storage_host_path: str) -> None:
     """No two stores may share a name or a directory."""
 
     def check(field: str, value_of: Callable[[DatabaseSpec], str], taken: dict[str, str], hint: str) -> None:

@@ -95,7 +95,9 @@ PROGRAM = """
 def test_a_killed_run_is_removed_to_the_last_process_and_folder(runs):
     folder = runs / "run-1" / "lose-auth"
     program = textwrap.dedent(PROGRAM.format(folder=str(folder)))
-    harness = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    harness = subprocess.Popen(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    )
     journal = folder / "journal.jsonl"
 
     def owned(kind):
@@ -138,7 +140,9 @@ def test_a_killed_run_is_removed_to_the_last_process_and_folder(runs):
 def test_a_server_that_came_up_unjournalled_is_ended_with_its_folder(runs):
     folder = runs / "run-1" / "lose-auth"
     program = textwrap.dedent(PROGRAM.format(folder=str(folder)))
-    harness = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    harness = subprocess.Popen(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    )
     journal = folder / "journal.jsonl"
     for _ in range(3000):
         if journal.exists() and any(line.get("message") == "up" for line in read_journal(journal)):

@@ -232,7 +232,7 @@ def test_words_that_are_no_tar_are_an_error(target):
         unpack(b"tar: storage: Cannot open: Permission denied\n" * 100, target)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_stream_never_writes_outside_nor_raises_anything_else(tmp_path, data):
     target = Path(tempfile.mkdtemp(dir=tmp_path)) / "t"

@@ -8,27 +8,25 @@ ends agree in length and SHA-256; a copy only when every file does.
 from __future__ import annotations
 
 import json
-import posixpath
 import secrets
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from rehearsal.clusters import tree_listing
 from rehearsal.clusters.forward import Forward
 from rehearsal.clusters.guard import MARKER, Guard
 from rehearsal.clusters.kube_logs import collect_logs
 from rehearsal.clusters.kube_reads import KubeReads, read_address
 from rehearsal.clusters.kubectl import Kubectl
 from rehearsal.clusters.metered_exec import run_metered
+from rehearsal.clusters.pod_copies import PodCopies
 from rehearsal.clusters.pod_waits import PodWaits
 from rehearsal.deployment import DatabaseSpec, Deployment, StoreSpec
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, RehearsalError, StreamError, WaitTimeout
 from rehearsal.journal import Journal
-from rehearsal.roles import ByteSource, ClaimIdentity, Coordinates, ExecResult, Transfer
+from rehearsal.roles import ByteSource, ClaimIdentity, Coordinates, ExecResult
 from rehearsal.shell import Shell
 
 MakeManifests = Callable[[Deployment, str, str], list[dict[str, Any]]]
@@ -38,7 +36,6 @@ folder of the node below which every hostPath is put. `chipster.manifests.make_s
 _HOST_ROOT = "/var/local/chipster-rehearsal"
 _READY_DEADLINE = 300.0
 _GONE_DEADLINE = 120.0
-_COPY_DEADLINE = 24 * 3600.0
 _CONNECTION = "sslmode=disable gssencmode=disable keepalives_idle=30 keepalives_interval=10 keepalives_count=6"
 
 
@@ -91,6 +88,7 @@ class KubernetesCluster:
         self._reads = KubeReads(site.kubeconfig, self.namespace)
         self._guard = Guard(self._reads, site.kubeconfig, self.namespace, nonce, address)
         self._waits = PodWaits(self._reads, self._kubectl)
+        self._copies = PodCopies(self._kubectl, self.exec, scratch, site.tries)
         self._forwards: dict[str, Forward] = {}
         self._deployment: Deployment | None = None
         self._versions: dict[str, str] = {}
@@ -225,60 +223,14 @@ class KubernetesCluster:
 
     def copy_out(self, pod: str, source: str, target: Path) -> ExecResult:
         """`kubectl cp POD:source target`, then every file compared; tried again when files are short."""
-        was_there = target.exists()
-        for attempt in range(1, self._site.tries + 1):
-            result = self._copy(f"{pod}:{source}", str(target))
-            listing = self._list_pod(pod, tree_listing.list_all(source))
-            ours, size = tree_listing.list_here(target)
-            if len(ours) == 1 == len(listing) and not target.is_dir():
-                ours = dict(zip(listing, ours.values(), strict=True))  # a single file may change its name
-            try:
-                return _agree(result, listing, ours, replace(result.received, size=size), "received")
-            except StreamError as error:
-                self._journal.write("stream-cut", attempt=attempt, tries=self._site.tries, pod=pod, error=str(error))
-                if was_there or attempt == self._site.tries:
-                    raise
-                shutil.rmtree(target, ignore_errors=True)
-        raise AssertionError("unreachable")
+        return self._copies.copy_out(pod, source, target)
 
     def copy_in(self, source: Path, pod: str, target: str) -> ExecResult:
-        """`kubectl cp source POD:target`, then every file compared. Never twice: a copy that broke off may have
-        changed what a restore is judged by."""
+        """`kubectl cp source POD:target`, then every file compared."""
         if not source.exists():
             raise EnvironmentUnfit("there is nothing to copy into the pod", where=str(source))
         self._guard.check(f"copy files into {pod}")
-        is_folder = self.exec(pod, ("test", "-d", target)).status == 0
-        result = self._copy(str(source), f"{pod}:{target}")
-        final = posixpath.join(target, source.name) if is_folder else target
-        ours, size = tree_listing.list_here(source)
-        if source.is_dir():
-            names = b"".join(name + b"\0" for name in ours)
-            listing = self._list_pod(pod, tree_listing.list_given(final), names)
-        else:
-            listing = self._list_pod(pod, tree_listing.list_all(final))
-            ours = dict(zip(listing, ours.values(), strict=False)) or ours
-        return _agree(result, listing, ours, replace(result.sent, size=size), "sent")
-
-    def _copy(self, source: str, target: str) -> ExecResult:
-        outcome = self._kubectl.run("cp", source, target, deadline=_COPY_DEADLINE, accept=None)
-        return ExecResult(
-            command=outcome.command,
-            status=outcome.statuses[0],
-            stdout=outcome.stdout,
-            stderr=outcome.stderr,
-            error_lines=outcome.error_lines,
-            sent=outcome.sent,
-            received=outcome.received,
-            seconds=outcome.seconds,
-        )
-
-    def _list_pod(self, pod: str, command: Sequence[str], names: bytes | None = None) -> dict[bytes, bytes]:
-        path = self._scratch / f"listing-{secrets.token_hex(4)}"
-        try:
-            self.exec(pod, command, stdin=names, stdout=path)
-            return tree_listing.read_listing(path)
-        finally:
-            path.unlink(missing_ok=True)
+        return self._copies.copy_in(source, pod, target)
 
     # -- looking at it ------------------------------------------------------------------------------------------------
 
@@ -368,19 +320,3 @@ class KubernetesCluster:
 
 def _as_list(objects: Sequence[Mapping[str, Any]]) -> bytes:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}).encode()
-
-
-def _agree(
-    result: ExecResult, theirs: tree_listing.Listing, ours: tree_listing.Listing, size: Transfer, side: str
-) -> ExecResult:
-    """The result with the copy's figures, when every file is the same at both ends."""
-    differences = tree_listing.name_differences(theirs, ours)
-    if differences:
-        said = result.stderr.decode(errors="replace").strip()[-500:]
-        raise StreamError(
-            f"{len(theirs)} files in the pod, {len(ours)} here: {'; '.join(differences)}"
-            + (f"; kubectl said: {said}" if said else ""),
-            where=result.command,
-        )
-    figures = tree_listing.summarise(ours, size.size)
-    return replace(result, sent=figures) if side == "sent" else replace(result, received=figures)

@@ -285,7 +285,7 @@ def test_the_ambient_kubeconfig_is_never_read(
         assert call["argv"][:4] == ["--kubeconfig", str(scene.kubeconfig), "-n", NAMESPACE]
         assert call["env"]["KUBECONFIG"] == str(scene.kubeconfig)
         assert call["env"]["HOME"] == str(tmp_path / "scratch2")
-        known = {"PATH", "HOME", "KUBECONFIG", "LANG", "LC_CTYPE", "PWD", "SHLVL", "_"}
+        known = {"PATH", "HOME", "KUBECONFIG", "LANG", "LC_CTYPE", "PWD", "SHLVL", "_", "REHEARSAL_JOURNAL"}
         assert set(call["env"]) <= known
 
 
