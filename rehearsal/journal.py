@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from rehearsal.errors import EnvironmentUnfit
+
 JOURNAL = "journal.jsonl"
 _MASK = "[redacted]"
 _SHORTEST_SECRET = 4
@@ -85,12 +87,17 @@ class Journal:
         self._lock = threading.Lock()
         self._stream = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self.phase = ""
+        self._forgiving = False
+
+    def forgive(self) -> None:
+        """From now on drop a line that the disk has no room for: clean-up must go on without its journal."""
+        self._forgiving = True
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one line. `event` is a short noun: `phase`, `command`, `owned`, `note`, `error`, …
 
         Raises:
-            OSError: the disk is full; the rehearsal cannot go on without its journal.
+            EnvironmentUnfit: the disk is full; the rehearsal cannot go on without its journal.
         """
         line = {
             "at": now(),
@@ -103,9 +110,17 @@ class Journal:
         with self._lock:
             if self._stream < 0:
                 return  # a thread that outlived an interruption has nothing to add
-            written = 0
-            while written < len(text):
-                written += os.write(self._stream, text[written:])
+            try:
+                written = 0
+                while written < len(text):
+                    written += os.write(self._stream, text[written:])
+            except OSError as error:
+                if not self._forgiving:
+                    raise EnvironmentUnfit(
+                        f"cannot go on without the journal: {error.strerror}",
+                        where=str(self.path),
+                        hint=f"df -h {self.path.parent}; or give --runs DIR on another disk",
+                    ) from error
         for listener in self._listeners:
             listener(line)
 

@@ -7,6 +7,7 @@ record, because a rehearsal that learnt nothing must say so. Only an interruptio
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 import traceback
@@ -35,6 +36,9 @@ from rehearsal.record import (
 from rehearsal.roles import Cluster, ExecResult, Mark, Stage, Store
 from rehearsal.scenario import Scenario
 from rehearsal.tampering import Harmless
+
+_RESERVED = 4 << 20
+"""Bytes kept free on the disk until the record is written."""
 
 Hook = Callable[[Stage], None]
 """A site's own command between two phases; raises RehearsalError when it fails."""
@@ -136,6 +140,7 @@ class _Performance:
             with self.journal.step(name):
                 yield
         except Exception as caught:
+            self.journal.forgive()
             error = str(caught) or repr(caught)
             self.note_trouble(name, caught)
             raise
@@ -354,6 +359,7 @@ def rehearse(scenario: Scenario, cluster: Cluster, folder: Path, setting: Settin
         KeyboardInterrupt: the user interrupted it; the record says how far it came.
     """
     (folder / "logs").mkdir(parents=True, exist_ok=True)
+    reserve = _reserve_room(folder)
     performance = _Performance(scenario, cluster, folder, setting, journal)
     record = performance.record
     try:
@@ -364,18 +370,37 @@ def rehearse(scenario: Scenario, cluster: Cluster, folder: Path, setting: Settin
                 step()
         record.completed = True
     except Exception as error:  # noqa: BLE001 - whatever broke is evidence that we learnt nothing, and is recorded
+        reserve.unlink(missing_ok=True)
+        journal.forgive()
         performance.note_trouble(journal.phase or "rehearsal", error)
     except BaseException as error:
         performance.note_trouble(journal.phase or "rehearsal", error)
         raise
     finally:
+        reserve.unlink(missing_ok=True)
+        record.finished = now()
+        write_record(folder, _cleaned(record, journal))
         try:
             cluster.collect_logs(folder / "logs")
         except Exception as error:  # noqa: BLE001 - logs are a help, never a reason to lose the record
             journal.note(f"the cluster's logs could not be collected: {error}")
-        record.finished = now()
-        write_record(folder, _cleaned(record, journal))
     return record
+
+
+def _reserve_room(folder: Path) -> Path:
+    """A file that keeps room on the disk, so that a record and a report can still say that it was full."""
+    reserve = folder / ".reserve"
+    try:
+        with reserve.open("wb") as stream:
+            os.posix_fallocate(stream.fileno(), 0, _RESERVED)
+    except OSError as error:
+        reserve.unlink(missing_ok=True)
+        raise EnvironmentUnfit(
+            f"there is no room for a rehearsal: {error.strerror}",
+            where=str(folder),
+            hint=f"df -h {folder}; or give --runs DIR on another disk",
+        ) from error
+    return reserve
 
 
 def _cleaned(record: Record, journal: Journal) -> Record:

@@ -216,6 +216,7 @@ class Run:
                 self._close(cluster, folder, journal)
 
     def _close(self, cluster: Cluster, folder: Path, journal: Journal) -> None:
+        journal.forgive()
         try:
             with journal.step("clean up"):
                 cluster.close()

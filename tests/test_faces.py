@@ -136,13 +136,14 @@ def test_the_sites_commands_get_their_environment(passed: tuple[Path, subprocess
     for name in ("after-backup", "after-restore"):
         said = (folder / "logs" / f"{name}.out").read_text().split()
         assert int(said[0]) > 0
-        assert said[1:9] == [
+        assert said[1:10] == [
             "REHEARSAL_BACKUP_SET",
             "REHEARSAL_CLUSTER",
             "REHEARSAL_DSN_AUTH",
             "REHEARSAL_DSN_JOB_HISTORY",
             "REHEARSAL_DSN_SESSION_DB",
             "REHEARSAL_FILES",
+            "REHEARSAL_JOURNAL",
             "REHEARSAL_RUN_DIR",
             "auth.sql",
         ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from rehearsal.errors import EnvironmentUnfit
 from rehearsal.journal import Journal, Redactor, read_journal
 
 
@@ -72,4 +74,36 @@ def test_text_that_is_no_unicode_is_written_all_the_same(tmp_path: Path) -> None
     journal = Journal(tmp_path / "journal.jsonl")
     journal.note("name \udcff")
     assert len(read_journal(journal.path)) == 1
+    journal.close()
+
+
+def test_a_full_disk_stops_a_rehearsal_but_not_its_clean_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+
+    def full(descriptor: int, content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(EnvironmentUnfit, match="cannot go on without the journal: No space left on device"):
+        journal.note("one")
+    journal.forgive()
+    journal.note("two")
+    monkeypatch.undo()
+    assert read_journal(journal.path) == []
+    journal.close()
+
+
+def test_what_a_late_thread_writes_is_dropped(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.close()
+    journal.note("late")
+    assert read_journal(journal.path) == []
+
+
+def test_progress_is_shown_and_not_kept(tmp_path: Path) -> None:
+    seen: list[str] = []
+    journal = Journal(tmp_path / "journal.jsonl", Redactor(["hunter22"]), [lambda line: seen.append(line["message"])])
+    journal.show("1 MB hunter22")
+    assert seen == ["1 MB [redacted]"]
+    assert read_journal(journal.path) == []
     journal.close()

@@ -7,6 +7,7 @@ anything is destroyed the run's marker is read back from the cluster's folder.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -284,7 +285,9 @@ class LocalCluster:
 
     def hook_environment(self) -> Mapping[str, str]:
         files = next((pod for pod in self._pods.values() if pod.name == "file-storage-0"), None)
-        return {} if files is None else {"REHEARSAL_FILES": str(files.volume)}
+        # the user's own tools first; psql from our binaries where the machine has none
+        found = {"PATH": f"{os.environ.get('PATH', os.defpath)}:{self._bin}"}
+        return found if files is None else {**found, "REHEARSAL_FILES": str(files.volume)}
 
     def versions(self) -> Mapping[str, str]:
         if not self._versions:

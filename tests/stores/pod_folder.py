@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
@@ -35,14 +35,14 @@ class PodFolder:
     Attributes:
         has_python: False: `python3` is not to be found on its PATH.
         user: uid and gid its commands run as.
-        cut_output_by: bytes that are lost at the end of what a program sends into a file.
+        spoil: what happens on the way to the output that a program sends into a file.
     """
 
     folder: Path
     journal: Journal
     has_python: bool = True
     user: tuple[int, int] | None = None
-    cut_output_by: int = 0
+    spoil: Callable[[bytes], bytes] = bytes
     commands: list[tuple[str, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -68,8 +68,8 @@ class PodFolder:
         path = os.environ["PATH"] if self.has_python else str(self._tools)
         process = Process(tuple(argv), env={"PATH": path}, cwd=self.cwd, user=self.user)
         outcome = Shell(self.journal).run(process, stdin=stdin, stdout=stdout, accept=None)
-        if self.cut_output_by and isinstance(stdout, Path):
-            os.truncate(stdout, stdout.stat().st_size - self.cut_output_by)
+        if isinstance(stdout, Path):
+            stdout.write_bytes(self.spoil(stdout.read_bytes()))
         return ExecResult(
             outcome.command, outcome.statuses[0], outcome.stdout, outcome.stderr, outcome.error_lines,
             outcome.sent, outcome.received, outcome.seconds,

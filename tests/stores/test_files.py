@@ -218,13 +218,23 @@ def test_a_file_that_may_not_be_read_is_a_difference_not_an_error(pod: PodFolder
     ]
 
 
-def test_a_cut_listing_is_an_error(pod: PodFolder) -> None:
+SPOILS: dict[str, Callable[[bytes], bytes]] = {
+    "cut by a byte": lambda output: output[:-1],
+    "cut in the trailer": lambda output: output[:-3],
+    "cut by lines": lambda output: output[:-5000],
+    "a part lost": lambda output: output[:1000] + output[1200:],
+    "a byte changed": lambda output: output.replace(b"a", b"b", 1),
+    "nothing arrived": lambda output: output[:0],
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_a_listing_that_arrives_changed_is_an_error(pod: PodFolder, spoil: str) -> None:
     fill(pod)
-    for cut in (1, 3, 100, 5000):
-        pod.cut_output_by = cut
-        with pytest.raises(StreamError):
-            pod.look("cut")
-    assert not list(pod.folder.glob("inventory/cut/file-storage-0/*"))
+    pod.spoil = SPOILS[spoil]
+    with pytest.raises(StreamError, match="arrived"):
+        pod.look("spoiled")
+    assert not list(pod.folder.glob("inventory/spoiled/file-storage-0/*"))
 
 
 def test_a_directory_that_is_not_there_is_an_error(pod: PodFolder) -> None:
