@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := setup
-.PHONY: setup setup-dev rehearse test lint bench clean
+.PHONY: setup setup-dev rehearse test lint bench clean kind-kit rehearse-kind test-kind
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,6 +29,18 @@ lint: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+kind-kit: $(VENV)/.ready-kind  ## a container engine, kind, kubectl and images, also where there is no image registry
+	ci/kit/build
+
+$(VENV)/.ready-kind: $(VENV)/.ready
+	ci/make-venv $(VENV) kind
+
+rehearse-kind: kind-kit  ## the same scenarios and controls on a real, throwaway Kubernetes
+	$(BIN)/rehearsal run --cluster kind --values $(VALUES) --runs $(RUNS)
+
+test-kind: setup-dev kind-kit  ## the tests that need a real cluster: streams, guard, containers
+	$(BIN)/pytest tests/kind -m kind
 
 bench: setup-dev  ## ratios against named peers; figures in docs/benchmarks.md
 	for file in bench/*.py; do $(BIN)/python "$$file"; done

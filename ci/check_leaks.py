@@ -1,0 +1,61 @@
+"""Ends with status 1 if anything of ours is left on this machine: after a run nothing may be.
+
+Looks at the container engine (containers, networks, volumes), processes, and the folders that throwaway clusters use.
+Meant for machines that run nothing else of ours at that moment: a rehearsal that goes on would be called a leak.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+_OURS = ("rehearsal-", "chipster-rehearsal")
+_FOLDERS = (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp"))
+
+
+def ask_engine(*words: str) -> list[str]:
+    """Lines of a docker listing that name something of ours; none where there is no engine."""
+    if shutil.which("docker") is None:
+        return []
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=60, check=False)
+    return [f"docker {words[0]}: {line}" for line in done.stdout.splitlines() if any(mark in line for mark in _OURS)]
+
+
+def find_processes() -> list[str]:
+    """Processes that a rehearsal started: they carry its journal's path in their environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            ours = b"REHEARSAL_JOURNAL=" in (entry / "environ").read_bytes()
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except OSError:
+            continue
+        if ours and words:
+            found.append(f"process {entry.name}: {words[:120]}")
+    return found
+
+
+def find_folders() -> list[str]:
+    """Folders of throwaway clusters."""
+    return [f"folder {path}" for base in _FOLDERS if base.is_dir() for path in base.glob("rehearsal-*")]
+
+
+def main() -> int:
+    """Print what is left and return the exit status."""
+    left = [
+        *ask_engine("ps", "--all", "--format", "{{.Names}} {{.Labels}}"),
+        *ask_engine("volume", "ls", "--format", "{{.Name}} {{.Labels}}"),
+        *ask_engine("network", "ls", "--format", "{{.Name}} {{.Labels}}"),
+        *find_processes(),
+        *find_folders(),
+    ]
+    print("\n".join(left) if left else "nothing is left behind")
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
