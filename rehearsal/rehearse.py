@@ -191,7 +191,8 @@ class _Performance:
     # The programme, a method a phase.
 
     def deploy(self) -> None:
-        self.cluster.deploy(self.setting.deployment)
+        with self._all_runbook():
+            self.cluster.deploy(self.setting.deployment)
         self.record.versions = dict(self.cluster.versions())
 
     def seed(self) -> None:
@@ -240,9 +241,14 @@ class _Performance:
                 claim_expected_new=not spec.host_path,
                 leftovers=None,
             )
+        with self._all_runbook():
+            self.loss.lose(self.stage)
+
+    @contextmanager
+    def _all_runbook(self) -> Iterator[None]:
+        """Deploying (`deploy.bash`), scaling and deleting are the runbook's own commands from the first to the last."""
         started, before = time.monotonic(), self._command_seconds
-        self.loss.lose(self.stage)
-        # Scaling, deleting and deploying again are the runbook's own commands from the first to the last.
+        yield
         self._command_seconds = before + time.monotonic() - started
 
     def prove_loss(self) -> None:

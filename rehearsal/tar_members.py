@@ -62,7 +62,7 @@ class _Input:
             yield piece
 
     def take(self, size: int) -> bytes:
-        return b"".join(self.pieces(size))
+        return b"".join(map(bytes, self.pieces(size)))  # copied: a view is good until the next piece only
 
     def skip(self, size: int) -> None:
         for _ in self.pieces(size):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typing_extensions import Buffer
 
 from rehearsal.errors import EnvironmentUnfit, RehearsalError, StreamError
 from rehearsal.unpacking import UnpackCount, unpack_tar, unpacking
@@ -316,3 +317,35 @@ def test_the_blocks_own_error_goes_first(target):
 def test_a_missing_target_is_unfit(target):
     with pytest.raises(EnvironmentUnfit, match="nowhere"):
         unpack(WHOLE, target / "nowhere")
+
+
+class Trickle(io.RawIOBase):
+    """A stream that gives as many bytes at a time as it likes, as a pipe does."""
+
+    def __init__(self, content: bytes, most: int) -> None:
+        self._rest = memoryview(content)
+        self._most = most
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        view = memoryview(buffer).cast("B")
+        piece = self._rest[: min(self._most, len(view))]
+        view[: len(piece)] = piece
+        self._rest = self._rest[len(piece) :]
+        return len(piece)
+
+
+@pytest.mark.parametrize("most", [1, 511, 3001, 70_000])
+def test_a_header_may_arrive_in_pieces(tmp_path: Path, most: int) -> None:
+    archive = io.BytesIO()
+    contents = {f"d/{number:03}": bytes([number]) * (number * 37) for number in range(60)}
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for name, content in contents.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    count = unpack_tar(Trickle(archive.getvalue(), most), tmp_path)
+    assert count.files == 60
+    assert {name: (tmp_path / name).read_bytes() for name in contents} == contents

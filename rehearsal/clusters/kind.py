@@ -22,7 +22,7 @@ from pytest_kind import KindCluster
 from rehearsal.clusters.forward import Forward
 from rehearsal.clusters.kind_tools import KindTools, engine_environment
 from rehearsal.clusters.kubectl import Kubectl
-from rehearsal.clusters.kubernetes import KubernetesCluster, MakeManifests, Site
+from rehearsal.clusters.kubernetes import KubernetesCluster, MakeManifests, Site, limit_proof
 from rehearsal.clusters.local_places import make_owned
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, RehearsalError, WaitTimeout
 from rehearsal.journal import JOURNAL, Journal, Redactor
@@ -147,7 +147,6 @@ class KindSession:
 
     Args:
         make_manifests: `chipster.manifests.make_stand_ins`.
-        logs: where `kind export logs` goes before the cluster is removed; None for nowhere.
     """
 
     level = "kind"
@@ -160,7 +159,7 @@ class KindSession:
         self._owner: tuple[Path, Redactor] | None = None
         self._logs: Path | None = None
         self.description = f"kind: {tools.choice}"
-        self.does_not_prove = KubernetesCluster.does_not_prove
+        self.does_not_prove = limit_proof(tools.workload_image)
 
     def open(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> KubernetesCluster:
         """A namespace of its own for one rehearsal."""

@@ -60,6 +60,12 @@ class Site:
     websockets: bool | None = None
 
 
+def limit_proof(image: str) -> tuple[str, ...]:
+    """What a PASS says nothing about, where that image stands in for those of values.yaml ("" for none)."""
+    stands_in = f"nothing about the images of values.yaml: {image} stands in for them"
+    return (*KubernetesCluster.does_not_prove, *([stands_in] if image else []))
+
+
 class KubernetesCluster:
     """The data tier in one namespace; plays `rehearsal.roles.Cluster`.
 
@@ -92,11 +98,7 @@ class KubernetesCluster:
         self._forwards: dict[str, Forward] = {}
         self._deployment: Deployment | None = None
         self._versions: dict[str, str] = {}
-        if site.image:
-            self.does_not_prove = (
-                *self.does_not_prove,
-                f"nothing about the images of values.yaml: {site.image} stands in for them",
-            )
+        self.does_not_prove = limit_proof(site.image)
         self._make_namespace(nonce, address.server)
 
     def _make_namespace(self, nonce: str, server: str) -> None:
