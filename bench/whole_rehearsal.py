@@ -2,9 +2,9 @@
 
     python bench/whole_rehearsal.py [--size s|m|l] [SCENARIO...]
 
-Runs the scenarios on the local cluster and adds up, from their reports, the seconds of the manual's commands (deploying,
-vacuumlo, pg_dump, scaling, deleting, deploying again, psql, both copies) and of everything else (seed, marks, inventories,
-proofs, judging, reports, clean-up). Both come from one run, so the ratio holds on a noisy machine. Goal at size s: all scenarios and
+Runs the scenarios on the local cluster and adds up the seconds of the manual's commands (deploying, vacuumlo, pg_dump,
+scaling, deleting, deploying again, psql, both copies) and of everything else (seed, marks, inventories, proofs, judging,
+reports, clean-up). Both come from one run, so the ratio holds on a noisy machine. Goal at size s: all scenarios and
 controls under 60 s; a ratio of at most 1.
 """
 

@@ -20,6 +20,7 @@ from rehearsal.clusters.local_places import check_marker, remove_tree
 from rehearsal.errors import Refused, RehearsalError, WaitTimeout
 from rehearsal.journal import JOURNAL, Journal, read_journal
 from rehearsal.processes import Identity, find_tagged
+from rehearsal.removing_kind import remove_kind_cluster, remove_namespace
 from rehearsal.waiting import wait_until
 
 HARNESS = "harness"
@@ -165,8 +166,20 @@ def remove_directory(owned: Owned) -> bool:
     return True
 
 
-REMOVERS: dict[str, Remover] = {"process": end_process, "directory": remove_directory}
+REMOVERS: dict[str, Remover] = {
+    "process": end_process,
+    "directory": remove_directory,
+    "kind-cluster": remove_kind_cluster,
+    "namespace": remove_namespace,
+}
 """How each kind of owned thing is removed; processes before everything else, the rest newest first."""
+
+_FIRST = ("process", "kind-cluster")
+"""Kinds that go before the rest: a namespace is gone with its cluster, whichever rehearsal owned either."""
+
+
+def _rank(owned: Owned) -> int:
+    return _FIRST.index(owned.kind) if owned.kind in _FIRST else len(_FIRST)
 
 
 def clean(runs: Path, report: Callable[[str], None], removers: Mapping[str, Remover] | None = None) -> CleanResult:
@@ -180,7 +193,8 @@ def clean(runs: Path, report: Callable[[str], None], removers: Mapping[str, Remo
     removed: list[str] = []
     refused: list[str] = []
     alive: list[str] = []
-    for run in find_runs(runs):
+    needed: set[Path] = set()
+    for run in sorted(find_runs(runs), key=lambda run: all(thing.kind != "kind-cluster" for thing in run.owned)):
         place = run.journal.parent
         if run.is_alive:
             assert run.harness is not None  # noqa: S101 - it is alive
@@ -188,16 +202,20 @@ def clean(runs: Path, report: Callable[[str], None], removers: Mapping[str, Remo
             report(alive[-1])
             continue
         newest_first = run.owned[::-1]
-        for owned in sorted(newest_first, key=lambda thing: thing.kind != "process"):
+        for owned in sorted(newest_first, key=_rank):
             try:
                 if run.harness is None:
                     raise Refused("the journal does not say which process ran it")
                 if owned.kind not in removers:
                     raise Refused(f"nothing here knows how to remove a {owned.kind}")
+                if Path(owned.name) in needed:
+                    raise Refused("what was left is recognised by it")
                 was_there = removers[owned.kind](owned)
             except (RehearsalError, OSError) as error:
                 refused.append(f"{place}: left {owned}: {error}")
                 report(refused[-1])
+                if "kubeconfig" in owned.marks:
+                    needed.add(Path(str(owned.marks["kubeconfig"])).parent)
                 continue
             _write_gone(run.journal, owned)
             if was_there:

@@ -15,10 +15,10 @@ from pathlib import Path
 from types import FrameType
 
 from rehearsal import __version__
-from rehearsal.checks import judge
 from rehearsal.cleaning import clean
 from rehearsal.doctor import examine, render
 from rehearsal.errors import RehearsalError, UsageError
+from rehearsal.judging import judge
 from rehearsal.options import declare_options, read_options
 from rehearsal.record import RECORD, read_record
 from rehearsal.report import write_reports
@@ -86,20 +86,21 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"cluster: {run.session.description}")
         for sentence in run.session.does_not_prove:
             print(f"  does not prove: {sentence}")
-        lines = []
+        absences = []
         for scenario in wanted:
             absence = run.explain_absence(scenario)
             if absence:
-                lines.append(f"{Verdict.NOT_RUN:<12} {scenario.name:<28}           {absence}")
+                absences.append(f"{Verdict.NOT_RUN:<12} {scenario.name:<28}           {absence}")
                 continue
             print(f"\n{scenario.name}: {scenario.title}", file=sys.stderr, flush=True)
             performed = run.perform(scenario)
-            lines.append(tell_outcome(performed))
             if performed.outcome is not Verdict.PASS:
                 print("\n".join(f"  {line}" for line in tell_findings(performed.report)), file=sys.stderr)
-        outcome = run.outcome
+    outcome = run.outcome  # not before the end: what cannot be removed makes it INCONCLUSIVE
+    if run.trouble is not None:
+        print(f"rehearsal: {run.trouble}", file=sys.stderr)
     print()
-    print("\n".join(lines))
+    print("\n".join([*map(tell_outcome, run.performed), *absences]))
     print(f"\n{outcome}: {tell_total(run.performed)}")
     if run.performed:
         print(f"report: {run.folder / 'index.html'}")

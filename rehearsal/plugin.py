@@ -126,9 +126,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     run = session.config.stash.get(_RUN, None)
     if run is None:
         return
-    run.__exit__(None, None, None)
+    try:
+        run.__exit__(None, None, None)
+    except RehearsalError as error:
+        run.trouble = error
     collected = [item for item in session.items if isinstance(item, ScenarioItem)]
-    if exitstatus == pytest.ExitCode.OK and len(run.performed) < len(collected):
+    if exitstatus == pytest.ExitCode.OK and (len(run.performed) < len(collected) or run.trouble is not None):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -148,6 +151,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     skipped = sum(isinstance(item, ScenarioItem) for item in terminalreporter._session.items) - len(run.performed)  # type: ignore[union-attr]
     if skipped > 0:
         terminalreporter.line(f"{skipped} collected scenarios did not run: this session is not green", red=True)
+    if run.trouble is not None:
+        terminalreporter.line(str(run.trouble), red=True)
     terminalreporter.line(f"{run.outcome}: {tell_total(run.performed)}")
     if run.performed:
         terminalreporter.line(f"report: {run.folder / 'index.html'}")

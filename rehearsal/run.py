@@ -19,16 +19,17 @@ from types import TracebackType
 from typing import Literal, Self, cast
 
 from rehearsal import __version__
-from rehearsal.checks import judge
 from rehearsal.chipster.manifests import make_stand_ins
 from rehearsal.chipster.seeding import Seed
 from rehearsal.clusters.choosing import ClusterSession, Wish, open_session
 from rehearsal.deployment import Deployment, StoreSpec
 from rehearsal.errors import EnvironmentUnfit, RehearsalError
 from rehearsal.journal import JOURNAL, Journal, Listener, Redactor
+from rehearsal.judging import judge
+from rehearsal.performance import Setting
 from rehearsal.processes import identify_ourselves
 from rehearsal.record import Record, Trouble, read_record, write_record
-from rehearsal.rehearse import Setting, rehearse
+from rehearsal.rehearse import rehearse
 from rehearsal.report import Report, write_reports, write_run_summary
 from rehearsal.roles import Cluster, Store
 from rehearsal.scenario import Scenario
@@ -143,6 +144,8 @@ class Run:
     options: Options
     listeners: Sequence[Listener] = ()
     performed: list[Performed] = field(default_factory=list)
+    trouble: RehearsalError | None = field(default=None, init=False)
+    """What the rehearsals shared and could not be removed at the end; the run is INCONCLUSIVE then."""
 
     def __enter__(self) -> Self:
         values = read_values(self.options.values)
@@ -162,12 +165,36 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # Removed first: a run that could not tidy up must never have said PASS, not even for a moment.
+        if not self.options.keep:
+            self._close_session()
+        if self.performed:
+            reports = [performed.report for performed in self.performed]
+            write_run_summary(self.folder, reports, tidy=self.trouble is None)
+        if self.trouble is not None and (error is not None or not self.performed):
+            raise self.trouble
+
+    def _close_session(self) -> None:
+        """End what the rehearsals shared; a failure there is a trouble of each of them."""
         try:
-            if self.performed:
-                write_run_summary(self.folder, [performed.report for performed in self.performed])
-        finally:
-            if not self.options.keep:
-                self.session.close()
+            self.session.close()
+        except (RehearsalError, OSError, KeyboardInterrupt) as error:
+            what = error.what if isinstance(error, RehearsalError) else str(error) or "interrupted"
+            self.trouble = EnvironmentUnfit(
+                f"{Verdict.INCONCLUSIVE}: what this run created is not removed: {self._redactor.clean(what)}",
+                where=error.where if isinstance(error, RehearsalError) else "",
+                hint=f"rehearsal clean --runs {shlex.quote(str(self.folder.parent))}",
+            )
+            for performed in self.performed:
+                self._note_trouble(performed, self.trouble)
+
+    def _note_trouble(self, performed: Performed, trouble: RehearsalError) -> None:
+        """Into the record of a rehearsal that is over, and its reports again."""
+        record = read_record(performed.folder)
+        record.troubles.append(Trouble(phase="clean up", message=trouble.what, where=trouble.where, hint=trouble.hint))
+        write_record(performed.folder, record)
+        judgement = judge(record, performed.folder)
+        performed.report = write_reports(performed.folder, record, judgement, redactor=self._redactor)
 
     def explain_absence(self, scenario: Scenario) -> str:
         """Why this deployment cannot lose what the scenario loses; "" when it can."""
@@ -294,8 +321,9 @@ class Run:
 
     @property
     def outcome(self) -> Verdict:
-        """The worst outcome; INCONCLUSIVE when nothing ran."""
-        return worst(performed.outcome for performed in self.performed)
+        """The worst outcome; INCONCLUSIVE when nothing ran, or when not everything was removed."""
+        left = [Verdict.INCONCLUSIVE] if self.trouble is not None else []
+        return worst([*left, *(performed.outcome for performed in self.performed)])
 
 
 def choose_size(text: str) -> Size:

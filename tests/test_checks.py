@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from record_builder import make_database, make_files, make_record
 
-from rehearsal import checks
-from rehearsal.checks import judge
+from rehearsal import checks, judging
+from rehearsal.judging import judge
 from rehearsal.record import ControlPlan, Record, StoreRecord, Trouble
 from rehearsal.verdicts import Finding, Verdict, weigh
 
@@ -210,7 +210,7 @@ def test_a_check_that_crashes_is_inconclusive_and_the_others_go_on(
 
 
 def test_no_finding_at_all_is_inconclusive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "CHECKS", {})
+    monkeypatch.setattr(judging, "CHECKS", {})
     assert judge(make_record(tmp_path), tmp_path).verdict is Verdict.INCONCLUSIVE
 
 

@@ -234,10 +234,10 @@ def test_a_journal_that_names_no_harness_is_refused(runs, tmp_path):
 
 
 def test_an_unknown_kind_is_refused_and_can_be_taught(runs):
-    write_journal(runs).own("kind-cluster", "rehearsal-1")
-    assert "knows how to remove a kind-cluster" in clean_up(runs).refused[0]
+    write_journal(runs).own("balloon", "rehearsal-1")
+    assert "knows how to remove a balloon" in clean_up(runs).refused[0]
     seen = []
-    taught = {**REMOVERS, "kind-cluster": lambda owned: not seen.append(owned.name)}
+    taught = {**REMOVERS, "balloon": lambda owned: not seen.append(owned.name)}
     assert len(clean_up(runs, removers=taught).removed) == 1
     assert seen == ["rehearsal-1"]
     assert clean_up(runs, removers=taught).removed == ()

@@ -13,10 +13,12 @@ import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 
 from rehearsal.roles import ByteSource
 from rehearsal.shell import Outcome, Process, Shell
+
+_COPY_DEADLINE = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Kubectl:
     namespace: str
     home: Path
     websockets: bool | None = None
+    tool: ClassVar[str] = "kubectl"
 
     def run(
         self,
@@ -64,6 +67,21 @@ class Kubectl:
         """The command to paste; `kubectl` alone where the PATH leads to this very binary."""
         name = "kubectl" if shutil.which("kubectl") == str(self.binary) else str(self.binary)
         return shlex.join((name, *self._where(), *arguments))
+
+    def enter(self, pod: str, *, with_input: bool) -> tuple[str, ...]:
+        """The arguments that come before a command to run in the pod."""
+        return ("exec", "-i", pod, "--") if with_input else ("exec", pod, "--")
+
+    def show_pods(self) -> str:
+        return self.show("get", "pods")
+
+    def copy_out(self, pod: str, source: str, target: Path) -> Outcome:
+        """`kubectl cp POD:source target`, any status."""
+        return self.run("cp", f"{pod}:{source}", str(target), deadline=_COPY_DEADLINE, accept=None)
+
+    def copy_in(self, source: Path, pod: str, target: str) -> Outcome:
+        """`kubectl cp source POD:target`, any status."""
+        return self.run("cp", str(source), f"{pod}:{target}", deadline=_COPY_DEADLINE, accept=None)
 
     def environment(self) -> Mapping[str, str]:
         chosen = {} if self.websockets is None else {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": str(self.websockets).lower()}

@@ -11,10 +11,11 @@ import os
 import posixpath
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
-from rehearsal.clusters.local_pods import Pod
 from rehearsal.errors import EnvironmentUnfit, RehearsalError
 from rehearsal.shell import Outcome, Process, Shell
 from rehearsal.unpacking import unpacking
@@ -22,7 +23,15 @@ from rehearsal.unpacking import unpacking
 _DEADLINE = 24 * 3600.0
 
 
-def copy_out(shell: Shell, pod: Pod, source: str, target: Path) -> Outcome:
+class Inside(Protocol):
+    """A pod in which a command can be one stage of a pipeline of ours."""
+
+    def process(self, argv: Sequence[str]) -> Process: ...
+
+    def show(self, argv: Sequence[str]) -> str: ...
+
+
+def copy_out(shell: Shell, pod: Inside, source: str, target: Path) -> Outcome:
     """`kubectl cp POD:source target`: what lies at `source` comes to lie at `target`.
 
     Raises:
@@ -45,7 +54,7 @@ def copy_out(shell: Shell, pod: Pod, source: str, target: Path) -> Outcome:
     return replace(outcome, stderr=outcome.stderr + skipped)
 
 
-def copy_in(shell: Shell, pod: Pod, source: Path, target: str) -> Outcome:
+def copy_in(shell: Shell, pod: Inside, source: Path, target: str) -> Outcome:
     """`kubectl cp source POD:target`: into `target` when it is a directory there, else it becomes `target`.
 
     Raises:

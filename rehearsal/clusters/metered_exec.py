@@ -1,4 +1,4 @@
-"""One command through `kubectl exec`, believed only when the pod's figures and ours agree.
+"""One command through `kubectl exec` (or `docker exec`), believed only when the pod's figures and ours agree.
 
 What the pod says comes at the end of stderr, or, when that was cut or longer than what is kept, from a file in the pod.
 Where there is neither, the stream ended before the command did, and what the pod is doing now is the best explanation.
@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, NoReturn, cast
+from typing import IO, NoReturn, Protocol, cast
 
-from rehearsal.clusters.kube_reads import KubeReads
-from rehearsal.clusters.kubectl import Kubectl
-from rehearsal.clusters.pod_states import describe_pod
+from rehearsal.clusters.pod_states import PodState, describe_pod
 from rehearsal.clusters.pod_streams import END_FILE, StreamEnd, compare_ends, meter_command, read_end, take_end
 from rehearsal.errors import EnvironmentUnfit, RehearsalError, StreamError
 from rehearsal.roles import ByteSource, ExecResult
@@ -25,8 +23,43 @@ from rehearsal.streams import read_chunks
 _CLOCK_SKEW = timedelta(seconds=2)
 
 
+class Entrance(Protocol):
+    """The way into a pod: `kubectl.Kubectl`, or docker's."""
+
+    @property
+    def tool(self) -> str:
+        """The binary's name, for messages."""
+
+    def enter(self, pod: str, *, with_input: bool) -> tuple[str, ...]:
+        """The arguments that come before the command to run."""
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: ByteSource | None = None,
+        stdout: Path | IO[bytes] | None = None,
+        deadline: float = 120.0,
+        accept: Collection[int] | None = (0,),
+        shown: str | None = None,
+    ) -> Outcome:
+        """See `Shell.run`."""
+
+    def show(self, *arguments: str) -> str:
+        """The command to paste."""
+
+    def show_pods(self) -> str:
+        """The command that lists the pods."""
+
+
+class PodReads(Protocol):
+    """Says what a pod is doing."""
+
+    def read_pod(self, name: str) -> PodState | None:
+        """The pod now, or None where there is none. Raises EnvironmentUnfit."""
+
+
 class _Source:
-    """Standard input that knows whether all of it was taken: a kubectl that closes its input early, after the pod got
+    """Standard input that knows whether all of it was taken: a tool that closes its input early, after the pod got
     every byte so far, would leave both ends equal and the rest behind."""
 
     def __init__(self, stdin: ByteSource) -> None:
@@ -45,8 +78,8 @@ class _Source:
 
 
 def run_metered(
-    kubectl: Kubectl,
-    reads: KubeReads,
+    entrance: Entrance,
+    reads: PodReads,
     pod: str,
     argv: Sequence[str],
     stdin: ByteSource | None,
@@ -62,10 +95,10 @@ def run_metered(
     """
     token = secrets.token_hex(8)
     source = None if stdin is None else _Source(stdin)
-    options = ("exec", "-i", pod, "--") if stdin is not None else ("exec", pod, "--")
-    shown = _redirect(kubectl.show(*options, *argv), stdin, stdout)
+    options = entrance.enter(pod, with_input=stdin is not None)
+    shown = _redirect(entrance.show(*options, *argv), stdin, stdout)
     began = datetime.now(UTC)
-    outcome = kubectl.run(
+    outcome = entrance.run(
         *options,
         *meter_command(argv, token, stdin is not None),
         stdin=source,
@@ -76,12 +109,14 @@ def run_metered(
     )
     end, stderr = take_end(outcome.stderr, token)
     if end is None:
-        end = _ask_pod(kubectl, pod, token)
+        end = _ask_pod(entrance, pod, token)
     if end is None:
-        _explain_cut(kubectl, reads, pod, outcome, began)
+        _explain_cut(entrance, reads, pod, outcome, began)
     differences = compare_ends(end, outcome.sent if source is not None else None, outcome.received)
     if source is not None and not source.exhausted:
-        differences += (f"standard input: kubectl took no more than {outcome.sent.size} bytes, and there were more",)
+        differences += (
+            f"standard input: {entrance.tool} took no more than {outcome.sent.size} bytes, and there were more",
+        )
     if differences:
         raise StreamError("; ".join(differences), where=outcome.command)
     return ExecResult(
@@ -102,15 +137,15 @@ def _redirect(command: str, stdin: ByteSource | None, stdout: Path | IO[bytes] |
     return f"{command}{source}{target}"
 
 
-def _ask_pod(kubectl: Kubectl, pod: str, token: str) -> StreamEnd | None:
+def _ask_pod(entrance: Entrance, pod: str, token: str) -> StreamEnd | None:
     try:
-        answer = kubectl.run("exec", pod, "--", "cat", END_FILE, deadline=30.0, accept=None)
+        answer = entrance.run(*entrance.enter(pod, with_input=False), "cat", END_FILE, deadline=30.0, accept=None)
     except RehearsalError:
         return None
     return read_end(answer.stdout.decode("ascii", "replace"), token)
 
 
-def _explain_cut(kubectl: Kubectl, reads: KubeReads, pod: str, outcome: Outcome, began: datetime) -> NoReturn:
+def _explain_cut(entrance: Entrance, reads: PodReads, pod: str, outcome: Outcome, began: datetime) -> NoReturn:
     lines = outcome.stderr.decode(errors="replace").strip().splitlines()
     said = "\n".join(line for line in lines if not line.startswith("Defaulted container"))[-500:] or "nothing"
     try:
@@ -124,11 +159,11 @@ def _explain_cut(kubectl: Kubectl, reads: KubeReads, pod: str, outcome: Outcome,
     except EnvironmentUnfit as error:
         now = f"the pod's state is unknown: {error.what}"
     if f'(NotFound): pods "{pod}" not found' in said:
-        raise EnvironmentUnfit("there is no such pod", where=pod, hint=kubectl.show("get", "pods"))
+        raise EnvironmentUnfit("there is no such pod", where=pod, hint=entrance.show_pods())
     raise StreamError(
         f"the stream ended before its command did: {outcome.sent.size} bytes sent (SHA-256 {outcome.sent.sha256}), "
         f"{outcome.received.size} bytes received (SHA-256 {outcome.received.sha256}), the pod's figures never came; "
-        f"kubectl ended with status {outcome.statuses[0]} and said: {said}; {now}",
+        f"{entrance.tool} ended with status {outcome.statuses[0]} and said: {said}; {now}",
         where=outcome.command,
-        hint=kubectl.show("get", "pods"),
+        hint=entrance.show_pods(),
     )

@@ -1,4 +1,4 @@
-"""`kubectl cp`, both ways, believed only when every file is the same at both ends.
+"""`kubectl cp` (or what stands in for it), both ways, believed only when every file is the same at both ends.
 
 kubectl cp speaks tar by itself and can end early, or lose a file whose name it does not like, with status 0. So after
 it the files of the pod and ours are listed with their SHA-256 and compared.
@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from rehearsal.clusters.kubectl import Kubectl
 from rehearsal.clusters.tree_listing import (
     Listing,
     list_all,
@@ -26,8 +25,7 @@ from rehearsal.clusters.tree_listing import (
 )
 from rehearsal.errors import StreamError
 from rehearsal.roles import ByteSource, ExecResult, Transfer
-
-_DEADLINE = 24 * 3600.0
+from rehearsal.shell import Outcome, Shell
 
 
 class RunInPod(Protocol):
@@ -38,6 +36,21 @@ class RunInPod(Protocol):
     ) -> ExecResult: ...
 
 
+class Copier(Protocol):
+    """Copies without looking whether all came: `kubectl.Kubectl`, or docker's."""
+
+    @property
+    def tool(self) -> str:
+        """Its name, for messages."""
+
+    @property
+    def shell(self) -> Shell: ...
+
+    def copy_out(self, pod: str, source: str, target: Path) -> Outcome: ...
+
+    def copy_in(self, source: Path, pod: str, target: str) -> Outcome: ...
+
+
 class PodCopies:
     """Copies in one namespace.
 
@@ -46,8 +59,8 @@ class PodCopies:
         tries: how often a copy out of a pod is tried.
     """
 
-    def __init__(self, kubectl: Kubectl, run: RunInPod, scratch: Path, tries: int) -> None:
-        self._kubectl = kubectl
+    def __init__(self, copier: Copier, run: RunInPod, scratch: Path, tries: int) -> None:
+        self._copier = copier
         self._run = run
         self._scratch = scratch
         self._tries = tries
@@ -60,15 +73,15 @@ class PodCopies:
         """
         was_there = target.exists()
         for attempt in range(1, self._tries + 1):
-            result = self._copy(f"{pod}:{source}", str(target))
+            result = _as_result(self._copier.copy_out(pod, source, target))
             theirs = self._list_pod(pod, list_all(source))
             ours, size = list_here(target)
             if len(ours) == 1 == len(theirs) and not target.is_dir():
                 ours = dict(zip(theirs, ours.values(), strict=True))  # a single file may change its name
             try:
-                return replace(result, received=_agree(result, theirs, ours, size))
+                return replace(result, received=self._agree(result, theirs, ours, size))
             except StreamError as error:
-                self._kubectl.shell.journal.write(
+                self._copier.shell.journal.write(
                     "stream-cut", attempt=attempt, tries=self._tries, pod=pod, error=str(error)
                 )
                 if was_there or attempt == self._tries:
@@ -84,7 +97,7 @@ class PodCopies:
             StreamError: files differ; the first ones are named.
         """
         is_folder = self._run(pod, ("test", "-d", target)).status == 0
-        result = self._copy(str(source), f"{pod}:{target}")
+        result = _as_result(self._copier.copy_in(source, pod, target))
         final = posixpath.join(target, source.name) if is_folder else target
         ours, size = list_here(source)
         if source.is_dir():
@@ -93,20 +106,7 @@ class PodCopies:
         else:
             theirs = self._list_pod(pod, list_all(final))
             ours = dict(zip(theirs, ours.values(), strict=False)) or ours
-        return replace(result, sent=_agree(result, theirs, ours, size))
-
-    def _copy(self, source: str, target: str) -> ExecResult:
-        outcome = self._kubectl.run("cp", source, target, deadline=_DEADLINE, accept=None)
-        return ExecResult(
-            command=outcome.command,
-            status=outcome.statuses[0],
-            stdout=outcome.stdout,
-            stderr=outcome.stderr,
-            error_lines=outcome.error_lines,
-            sent=outcome.sent,
-            received=outcome.received,
-            seconds=outcome.seconds,
-        )
+        return replace(result, sent=self._agree(result, theirs, ours, size))
 
     def _list_pod(self, pod: str, command: Sequence[str], names: bytes | None = None) -> dict[bytes, bytes]:
         path = self._scratch / f"listing-{secrets.token_hex(4)}"
@@ -116,15 +116,28 @@ class PodCopies:
         finally:
             path.unlink(missing_ok=True)
 
+    def _agree(self, result: ExecResult, theirs: Listing, ours: Listing, size: int) -> Transfer:
+        """The copy's figures, when every file is the same at both ends."""
+        differences = name_differences(theirs, ours)
+        if differences:
+            said = result.stderr.decode(errors="replace").strip()[-500:]
+            raise StreamError(
+                f"{len(theirs)} files in the pod, {len(ours)} here: {'; '.join(differences)}"
+                + (f"; {self._copier.tool} said: {said}" if said else ""),
+                where=result.command,
+            )
+        return summarise(ours, size)
 
-def _agree(result: ExecResult, theirs: Listing, ours: Listing, size: int) -> Transfer:
-    """The copy's figures, when every file is the same at both ends."""
-    differences = name_differences(theirs, ours)
-    if differences:
-        said = result.stderr.decode(errors="replace").strip()[-500:]
-        raise StreamError(
-            f"{len(theirs)} files in the pod, {len(ours)} here: {'; '.join(differences)}"
-            + (f"; kubectl said: {said}" if said else ""),
-            where=result.command,
-        )
-    return summarise(ours, size)
+
+def _as_result(outcome: Outcome) -> ExecResult:
+    """A copy as one command: the first status that is not 0."""
+    return ExecResult(
+        command=outcome.command,
+        status=next((status for status in outcome.statuses if status), 0),
+        stdout=outcome.stdout,
+        stderr=outcome.stderr,
+        error_lines=outcome.error_lines,
+        sent=outcome.sent,
+        received=outcome.received,
+        seconds=outcome.seconds,
+    )

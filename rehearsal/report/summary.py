@@ -84,12 +84,13 @@ def _unique(items: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(items))
 
 
-def build_summary(run_id: str, reports: Sequence[Report]) -> RunSummary:
-    """Add up the reports of one run."""
+def build_summary(run_id: str, reports: Sequence[Report], *, tidy: bool = True) -> RunSummary:
+    """Add up the reports of one run; not `tidy`: something it created is left, so it is INCONCLUSIVE at best."""
+    left = [] if tidy else [Verdict.INCONCLUSIVE]
     controls = [report.control.caught for report in reports if report.control]
     return RunSummary(
         run_id=run_id,
-        verdict=worst(weigh(report.verdict, report.control) for report in reports),
+        verdict=worst([*left, *(weigh(report.verdict, report.control) for report in reports)]),
         headline=_word_headline(reports),
         clusters=_unique([report.cluster for report in reports]),
         started=min((report.started for report in reports), default=""),
@@ -119,17 +120,18 @@ def build_summary(run_id: str, reports: Sequence[Report]) -> RunSummary:
     )
 
 
-def write_run_summary(run_folder: Path, entries: Sequence[Report]) -> Path:
+def write_run_summary(run_folder: Path, entries: Sequence[Report], *, tidy: bool = True) -> Path:
     """Write summary.md, index.html and, last, summary.json into a run's folder.
 
     Args:
         run_folder: RUNS/<run id>; every report lies in the folder of its scenario's name below it.
         entries: the reports in the order they ran.
+        tidy: False when something that the run created could not be removed.
 
     Returns:
         path of index.html.
     """
-    summary = build_summary(run_folder.name, entries)
+    summary = build_summary(run_folder.name, entries, tidy=tidy)
     index = run_folder / "index.html"
     write_atomically(run_folder / "summary.md", markdown_pages().get_template("summary.md").render(summary=summary))
     write_atomically(index, html_pages().get_template("index.html").render(summary=summary))
