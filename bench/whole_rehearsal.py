@@ -1,6 +1,6 @@
 """How long a whole run takes, and how much of it is not the manual's own commands.
 
-    python bench/whole_rehearsal.py [--size s|m|l] [SCENARIO...]
+    .venv/bin/python bench/whole_rehearsal.py [--size s|m|l] [SCENARIO...]
 
 Runs the scenarios on the local cluster and adds up the seconds of the manual's commands (deploying, vacuumlo, pg_dump,
 scaling, deleting, deploying again, psql, both copies) and of everything else (seed, marks, inventories, proofs, judging,

@@ -38,7 +38,7 @@ def start(call: str, error: str, *words: str) -> subprocess.CompletedProcess[str
 
 
 @pytest.mark.parametrize(("error", "said"), [(UNFIT, "nodes are left: node-1"), ("KeyboardInterrupt()", "interrupted")])
-@pytest.mark.parametrize("scenario", ["lose-auth", "control-file-missing"])
+@pytest.mark.parametrize("scenario", ["lose-auth", "control-byte-flipped"])
 def test_the_command_line_says_inconclusive_once_and_status_2(
     tmp_path: Path, error: str, said: str, scenario: str
 ) -> None:
