@@ -3,9 +3,9 @@
     .venv/bin/python bench/whole_rehearsal.py [--size s|m|l] [SCENARIO...]
 
 Runs the scenarios on the local cluster and adds up the seconds of the manual's commands (deploying, vacuumlo, pg_dump,
-scaling, deleting, deploying again, psql, both copies) and of everything else (seed, marks, inventories, proofs, judging,
-reports, clean-up). Both come from one run, so the ratio holds on a noisy machine. Goal at size s: all scenarios and
-controls under 60 s; a ratio of at most 1.
+scaling, deleting, deploying again, psql, both copies) and of everything else (seed, marks, inventories, proofs,
+judging, reports, clean-up). Both come from one run, so the ratio holds on a noisy machine. Goal at size s: all
+scenarios and controls under 60 s; a ratio of at most 1.
 """
 
 from __future__ import annotations
