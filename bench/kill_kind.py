@@ -1,8 +1,9 @@
 """Kill a kind rehearsal at random moments; `rehearsal clean` must leave nothing, and no report may say PASS.
 
-    python bench/kill_kind.py [--kills 50] [--seed 1] [--values FILE]
+    python bench/kill_kind.py [--kills 50] [--seed 1] [--lanes 2] [--values FILE]
 
-One undisturbed `rehearsal run lose-everything --cluster kind` gives the duration D. Then, as often as asked: the same
+Undisturbed runs of `rehearsal run lose-everything --cluster kind`, as many side by side as there are lanes, give the
+duration D. Then, as often as asked: the same
 run in a child, `kill -9` of its process at a moment drawn evenly from 0.5 s to D, `rehearsal clean`, and a look at what
 is left: containers, volumes and networks of the engine, processes, folders. The child has a TMPDIR of its own, so that
 what others do on the machine at the same time is not taken for a leak. Exits with 1 on any leak or wrong PASS.
@@ -17,6 +18,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import statistics
 import subprocess
@@ -24,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,8 +45,9 @@ def ask_engine(*words: str) -> list[str]:
 
 
 def list_loose_volumes() -> set[str]:
-    """Volumes that no container uses; a node's own has no name to know it by."""
-    return set(ask_engine("volume", "ls", "--quiet", "--filter", "dangling=true"))
+    """Volumes without a name that no container uses: a node's own is such a one when its container is gone."""
+    loose = ask_engine("volume", "ls", "--quiet", "--filter", "dangling=true")
+    return {name for name in loose if re.fullmatch("[0-9a-f]{64}", name)}
 
 
 @dataclass
@@ -96,9 +100,11 @@ class Round:
 
     def find_leaks(self) -> list[str]:
         """Everything that is left of this run; looked at twice, for the engine may still be letting go."""
-        if self._look():
-            time.sleep(_SETTLE)
-        return self._look()
+        first = self._look()
+        if not first:
+            return []
+        time.sleep(_SETTLE)
+        return [thing for thing in self._look() if thing in first]
 
     def _look(self) -> list[str]:
         names = set()
@@ -172,16 +178,22 @@ def find_processes(top: str, names: set[str]) -> list[str]:
     return left
 
 
-def measure_duration(top: Path, values: Path) -> float:
-    """Seconds of one undisturbed run, from its start to its end; it must PASS and leave nothing."""
-    one = Round(top, values)
-    started = time.monotonic()
-    status = one.start().wait()
-    seconds = time.monotonic() - started
-    leaks = one.find_leaks()
-    if status or leaks:
-        sys.exit(f"an undisturbed run ended with status {status} and left {leaks}:\n{(top / 'out').read_text()}")
-    return seconds
+def measure_duration(top: Path, values: Path, lanes: int) -> float:
+    """Seconds of the longest of undisturbed runs side by side; each must PASS and leave nothing."""
+
+    def measure(lane: int) -> float:
+        one = Round(top / f"undisturbed-{lane}", values)
+        started = time.monotonic()
+        status = one.start().wait()
+        seconds = time.monotonic() - started
+        leaks = one.find_leaks()
+        if status or leaks:
+            said = (one.top / "out").read_text()
+            raise SystemExit(f"an undisturbed run ended with status {status} and left {leaks}:\n{said}")
+        return seconds
+
+    with ThreadPoolExecutor(lanes) as pool:
+        return max(pool.map(measure, range(lanes)))
 
 
 def kill_once(number: int, top: Path, values: Path, moment: float) -> tuple[str, list[str], float]:
@@ -191,6 +203,8 @@ def kill_once(number: int, top: Path, values: Path, moment: float) -> tuple[str,
     try:
         child.wait(timeout=moment)
     except subprocess.TimeoutExpired:
+        pass
+    finally:
         child.kill()
     ended_alone = child.wait() >= 0
     phase = "over" if ended_alone else one.phase()
@@ -209,24 +223,28 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--lanes", type=int, default=2, help="runs side by side")
     parser.add_argument("--values", type=Path, default=ROOT / "docs" / "values.example.yaml")
     parser.add_argument("--duration", type=float, default=0.0, help="seconds of an undisturbed run; 0: measure it")
     arguments = parser.parse_args()
     top = Path(tempfile.mkdtemp(prefix="kill-kind-", dir="/var/tmp"))
     draws = random.Random(arguments.seed)  # noqa: S311 - no secret
-    kinds: Counter[str] = Counter()
-    faulty, cleaning = 0, []
     begun = time.monotonic()
-    duration = arguments.duration or measure_duration(top / "undisturbed", arguments.values)
+    duration = arguments.duration or measure_duration(top, arguments.values, arguments.lanes)
     print(f"{' '.join(sys.argv)}: an undisturbed run takes {duration:.1f} s", flush=True)
-    for number in range(1, arguments.kills + 1):
-        folder = top / str(number)
-        kind, faults, seconds = kill_once(number, folder, arguments.values, draws.uniform(0.5, duration))
-        kinds[kind] += 1
-        faulty += bool(faults)
-        cleaning.append(seconds)
-        if not faults:
-            shutil.rmtree(folder)
+    moments = [draws.uniform(0.5, duration) for _ in range(arguments.kills)]
+
+    def kill(number: int) -> tuple[str, list[str], float]:
+        done = kill_once(number, top / str(number), arguments.values, moments[number - 1])
+        if not done[1]:
+            shutil.rmtree(top / str(number))
+        return done
+
+    with ThreadPoolExecutor(arguments.lanes) as pool:
+        rounds = list(pool.map(kill, range(1, arguments.kills + 1)))
+    kinds = Counter(kind for kind, _, _ in rounds)
+    faulty = sum(bool(faults) for _, faults, _ in rounds)
+    cleaning = [seconds for _, _, seconds in rounds]
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     print(
         f"{arguments.kills} runs: {counts}; {faulty} with a leak or a wrong PASS; clean took "

@@ -20,6 +20,7 @@ from rehearsal.clusters.local_places import check_marker, remove_tree
 from rehearsal.errors import Refused, RehearsalError, WaitTimeout
 from rehearsal.journal import JOURNAL, Journal, read_journal
 from rehearsal.processes import Identity, find_tagged
+from rehearsal.removing_containers import remove_container, remove_volume
 from rehearsal.removing_kind import remove_kind_cluster, remove_namespace
 from rehearsal.waiting import wait_until
 
@@ -171,6 +172,8 @@ REMOVERS: dict[str, Remover] = {
     "directory": remove_directory,
     "kind-cluster": remove_kind_cluster,
     "namespace": remove_namespace,
+    "container": remove_container,
+    "volume": remove_volume,
 }
 """How each kind of owned thing is removed; processes before everything else, the rest newest first."""
 

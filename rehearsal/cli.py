@@ -25,7 +25,7 @@ from rehearsal.report import write_reports
 from rehearsal.run import Run
 from rehearsal.scenario import Scenario
 from rehearsal.scenario_files import default_folder, load_scenarios, pick_scenarios
-from rehearsal.telling import LivePhases, tell_findings, tell_outcome, tell_total
+from rehearsal.telling import LivePhases, tell_findings, tell_kept, tell_outcome, tell_total
 from rehearsal.verdicts import Judgement, Verdict, weigh, worst
 
 _STATUS = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.NOT_RUN: 2}
@@ -106,8 +106,8 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"report: {run.folder / 'index.html'}")
         for performed in run.performed if len(run.performed) == 1 else ():
             print(f"        {performed.folder / 'report.html'}")
-    if arguments.keep:
-        print(f"kept: see journal.jsonl in {run.folder}; remove it with: rehearsal clean --runs {run.folder.parent}")
+    for line in tell_kept(run.kept, str(run.folder.parent)):
+        print(line)
     return _STATUS[outcome]
 
 

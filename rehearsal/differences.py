@@ -175,6 +175,11 @@ def _object_of(line: bytes) -> tuple[int, str]:
     return int(size), sha256.decode("ascii")
 
 
+def _whole_before_parts(name: str) -> tuple[bool, str]:
+    """A lost function or view is named before the columns and comments that went with it."""
+    return name.startswith(("column ", "comment ")), name
+
+
 def _compare_texts(
     aspect: str,
     before: Mapping[str, str],
@@ -182,7 +187,7 @@ def _compare_texts(
     found: Collected,
     name_change: Callable[[str, str], str],
 ) -> None:
-    for subject in sorted(before.keys() | after.keys()):
+    for subject in sorted(before.keys() | after.keys(), key=_whole_before_parts):
         found.compared += 1
         if subject not in after:
             found.add("missing", aspect, subject, "it is gone")

@@ -10,11 +10,14 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from rehearsal.clusters.kind_tools import find_kind_tools
 from rehearsal.clusters.postgres_binaries import find_binaries
-from rehearsal.errors import RehearsalError
+from rehearsal.errors import EnvironmentUnfit, RehearsalError
 from rehearsal.journal import Journal
 from rehearsal.shell import Process, Shell, default_environment, install_hint
 
+_KIT = "make kind-kit"
+_KIT_TOOLS = ("kind", "kubectl", "helm")
 _SPACE_WANTED = 2 << 30
 _VERSION = re.compile(r"v?\d+(\.\d+)+[^\s,()]*")
 _TOOLS: tuple[tuple[str, tuple[str, ...], str], ...] = (
@@ -75,10 +78,21 @@ def _ask(shell: Shell, *argv: str) -> tuple[bool, str]:
 
 
 def _examine_tool(shell: Shell, name: str, question: tuple[str, ...], needed_for: str) -> Tool:
-    path = shutil.which(name)
+    path = _find_in_kit(name) or shutil.which(name)
     if path is None:
-        return Tool(name, None, "", needed_for, install_hint(name))
+        return Tool(name, None, "", needed_for, _KIT if name in _KIT_TOOLS else install_hint(name))
     return Tool(name, path, _ask(shell, path, *question)[1], needed_for)
+
+
+def _find_in_kit(name: str) -> str | None:
+    """Where `make kind-kit` put it; the kit is taken before the PATH, as a rehearsal does."""
+    if name not in _KIT_TOOLS:
+        return None
+    try:
+        path = find_kind_tools().kind.with_name(name)
+    except EnvironmentUnfit:
+        return None
+    return str(path) if path.is_file() else None
 
 
 def _examine_postgres(shell: Shell, pg_bin: Path | None) -> list[Tool]:
@@ -100,10 +114,12 @@ def _examine_engine(shell: Shell) -> Tool:
     needed_for = "--cluster kind, --cluster containers"
     path = shutil.which("docker")
     if path is None:
-        return Tool("container engine", None, "", needed_for, install_hint("docker"))
+        return Tool("container engine", None, "", needed_for, _KIT)
     answered, version = _ask(shell, path, "version", "--format", "{{.Server.Version}}")
     if not answered:
-        return Tool("container engine", None, "client only, no engine answers", needed_for, "systemctl start docker")
+        return Tool(
+            "container engine", None, "client only, no engine answers", needed_for, f"systemctl start docker; or {_KIT}"
+        )
     return Tool("container engine", path, version, needed_for)
 
 

@@ -18,7 +18,7 @@ from rehearsal.options import declare_options, read_options
 from rehearsal.run import Performed, Run
 from rehearsal.scenario import Scenario
 from rehearsal.scenario_files import load_scenario
-from rehearsal.telling import tell_findings, tell_outcome, tell_total
+from rehearsal.telling import tell_findings, tell_kept, tell_outcome, tell_total
 from rehearsal.verdicts import Verdict
 
 _RUN = pytest.StashKey[Run]()
@@ -156,3 +156,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.line(f"{run.outcome}: {tell_total(run.performed)}")
     if run.performed:
         terminalreporter.line(f"report: {run.folder / 'index.html'}")
+    for line in tell_kept(run.kept, str(run.folder.parent)):
+        terminalreporter.line(line)

@@ -150,6 +150,9 @@ class Cluster(Protocol):
     def versions(self) -> Mapping[str, str]:
         """Versions of the tools and servers in use, `postgres`, `pg_dump`, `psql`, …"""
 
+    def look_inside(self) -> tuple[str, ...]:
+        """Commands to look into a cluster that is kept, ready to paste, without a secret."""
+
     def collect_logs(self, folder: Path) -> None:
         """Copy the pods' logs into `folder`, before teardown."""
 

@@ -144,6 +144,8 @@ class Run:
     options: Options
     listeners: Sequence[Listener] = ()
     performed: list[Performed] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    """Commands to look into the clusters that `keep` left up."""
     trouble: RehearsalError | None = field(default=None, init=False)
     """What the rehearsals shared and could not be removed at the end; the run is INCONCLUSIVE then."""
 
@@ -152,7 +154,14 @@ class Run:
         self.deployment: Deployment = make_deployment(values)
         self._values_copy = redact_values(values)
         self._redactor = Redactor(self.deployment.secrets())
-        wish = Wish(self.options.cluster, self.options.pg_bin, _MEMORY_NEED[self.options.size], make_stand_ins)
+        wish = Wish(
+            self.options.cluster,
+            self.options.pg_bin,
+            _MEMORY_NEED[self.options.size],
+            make_stand_ins,
+            (self.deployment.postgres_image, self.deployment.file_image),
+            pull=self.deployment.image_pull_policy != "Never",
+        )
         self.session: ClusterSession = open_session(wish)
         try:
             self.folder = _make_folder(self.options.runs)
@@ -238,7 +247,8 @@ class Run:
             yield cluster
         finally:
             if self.options.keep:
-                journal.note("kept: the cluster is left up; remove it with `rehearsal clean`")
+                self.kept += cluster.look_inside()
+                journal.note("kept: the cluster is left up; remove it with `rehearsal clean`", commands=self.kept)
             else:
                 self._close(cluster, folder, journal)
 

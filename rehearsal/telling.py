@@ -6,14 +6,14 @@ Both faces print through here. Nothing is decided: it only words what journals a
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TextIO
 
 from rehearsal.report import Report
 from rehearsal.run import Performed
 from rehearsal.verdicts import Finding, Judgement, Verdict
 
-_SHOWN = 8
+_SHOWN = 4
 
 
 class LivePhases:
@@ -54,16 +54,25 @@ def _tell(finding: Finding) -> list[str]:
     return [head, *(f"    {detail}" for detail in finding.details[:_SHOWN])]
 
 
+def _tell_by_check(findings: Iterable[Finding]) -> Iterator[str]:
+    """The first findings of every check, the rest of each counted: none hides another."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.check, []).append(finding)
+    for check, group in groups.items():
+        for finding in group[:_SHOWN]:
+            yield from _tell(finding)
+        if len(group) > _SHOWN:
+            yield f"     … and {len(group) - _SHOWN} more of {check}, in the report"
+
+
 def tell_findings(judged: Report | Judgement) -> list[str]:
     """The findings that are not PASS, worst first; what could not be judged after a trouble is only counted."""
     failed = [finding for finding in judged.findings if finding.verdict is Verdict.FAIL]
     untold = [finding for finding in judged.findings if finding.verdict not in (Verdict.FAIL, Verdict.PASS)]
     troubles = [finding for finding in untold if finding.check == "completed"]
     followed = [finding for finding in untold if finding.check != "completed"] if troubles else []
-    shown = [*failed, *(troubles or untold)]
-    lines = [line for finding in shown[:_SHOWN] for line in _tell(finding)]
-    if len(shown) > _SHOWN:
-        lines.append(f"… and {len(shown) - _SHOWN} more in the report")
+    lines = list(_tell_by_check([*failed, *(troubles or untold)]))
     if followed:
         lines.append(f"so these could not be judged: {', '.join(dict.fromkeys(finding.check for finding in followed))}")
     return lines
@@ -96,3 +105,9 @@ def tell_total(performed: Iterable[Performed]) -> str:
     if controls:
         words.append(f"{sum(one.outcome is Verdict.PASS for one in controls)} of {len(controls)} controls caught")
     return ", ".join(words) or "nothing ran"
+
+
+def tell_kept(commands: Iterable[str], runs: str) -> list[str]:
+    """How to look into clusters that were kept, and how to remove them."""
+    lines = [f"  {command}" for command in commands]
+    return ["kept; look inside with:", *lines, f"remove with: rehearsal clean --runs {runs}"] if lines else []

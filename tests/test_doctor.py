@@ -16,6 +16,7 @@ def tools_folder(tmp_path, monkeypatch):
     folder = tmp_path / "path"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("REHEARSAL_KIT_CACHE", str(tmp_path / "no-kit"))
     return folder
 
 
@@ -46,7 +47,7 @@ def test_every_missing_tool_has_a_next_command(tools_folder, tmp_path, monkeypat
         "container engine",
     }
     assert [tool.name for tool in missing if not tool.next_command] == []
-    assert found["kubectl"].next_command == "apt-get install kubernetes-client"
+    assert found["kubectl"].next_command == "make kind-kit"
 
 
 def test_versions_are_asked_for(tools_folder, tmp_path):

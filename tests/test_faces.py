@@ -19,7 +19,7 @@ PASSWORD = "Correct-h0rse/battery"
 
 
 def command(*words: str) -> list[str]:
-    return [sys.executable, "-c", "import sys; from rehearsal.cli import main; sys.exit(main())", *words]
+    return [sys.executable, "-m", "rehearsal", *words]
 
 
 def run(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
@@ -58,7 +58,7 @@ def servers_of(runs: Path) -> list[str]:
                 words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
                 continue
-            if str(runs) in words and "rehearsal.cli" not in words:
+            if str(runs) in words and "-m rehearsal" not in words:
                 found.append(words)
     return found
 
@@ -396,3 +396,24 @@ def test_a_runs_folder_that_cannot_be_made_is_one_message(tmp_path: Path) -> Non
     done = rehearse(tmp_path / "file" / "runs", "lose-auth")
     assert done.returncode == 2
     assert "the run's folder cannot be made" in done.stderr
+
+
+def test_a_kept_cluster_says_how_to_look_inside_and_how_to_remove_it(tmp_path: Path) -> None:
+    done = rehearse(tmp_path, "lose-auth", "--keep")
+    try:
+        assert done.returncode == 0, done.stderr
+        command_line = next(line.strip() for line in done.stdout.splitlines() if "auth_db" in line)
+        asked = subprocess.run(
+            ["bash", "-c", command_line],
+            input="SELECT 'inside';",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "inside" in asked.stdout, asked.stderr
+        assert f"remove with: rehearsal clean --runs {tmp_path}" in done.stdout
+    finally:
+        cleaned = run("clean", "--runs", str(tmp_path))
+    assert cleaned.returncode == 0, cleaned.stdout
+    assert owned_left(tmp_path) == []

@@ -33,13 +33,17 @@ class Wish:
         level: one of LEVELS.
         pg_bin: folder of PostgreSQL server binaries, for `local`.
         memory_need: bytes that a local cluster may take in memory; 0: it lies on disk.
-        make_manifests: Kubernetes objects of a deployment, for `kind`.
+        make_manifests: Kubernetes objects of a deployment, for `kind` and `containers`.
+        images: the ones that values.yaml names, for `containers`.
+        pull: whether an image that is not at hand may be pulled.
     """
 
     level: str
     pg_bin: Path | None
     memory_need: int
     make_manifests: MakeManifests
+    images: tuple[str, ...] = ()
+    pull: bool = True
 
 
 class ClusterSession(Protocol):
@@ -69,16 +73,18 @@ def open_session(wish: Wish) -> ClusterSession:
 
     Raises:
         EnvironmentUnfit: what the level needs is missing on this machine.
-        UsageError: the level is not there yet.
+        UsageError: there is no such level.
     """
     if wish.level == "local":
         return _open_local(wish)
     if wish.level == "kind":
         return _open_kind(wish)
+    if wish.level == "containers":
+        return _open_containers(wish)
     if wish.level == "auto":
         reason = _why_not_kind(wish)
         return _open_local(wish, f"auto: {reason}") if reason else _open_kind(wish)
-    raise UsageError(f"--cluster {wish.level} is not there yet", hint="--cluster local")
+    raise UsageError(f"there is no --cluster {wish.level}", hint=f"--cluster {' or '.join(LEVELS)}")
 
 
 def _open_local(wish: Wish, reason: str = "") -> ClusterSession:
@@ -98,6 +104,19 @@ def _open_kind(wish: Wish) -> ClusterSession:
             f"the Python package {error.name} is missing", hint="make kind-kit; or pip install -e '.[kind]'"
         ) from error
     return KindSession(find_kind_tools(), wish.make_manifests)
+
+
+def _open_containers(wish: Wish) -> ClusterSession:
+    reason = _why_no_engine()
+    if reason:
+        raise EnvironmentUnfit(reason, hint="make kind-kit, which installs and starts an engine; or --cluster local")
+    try:
+        from rehearsal.clusters.containers_session import ContainersSession
+    except ImportError as error:
+        raise EnvironmentUnfit(
+            f"the Python package {error.name} is missing", hint="pip install -e '.[containers]'"
+        ) from error
+    return ContainersSession(wish.make_manifests, wish.images, pull=wish.pull)
 
 
 def _why_not_kind(wish: Wish) -> str:

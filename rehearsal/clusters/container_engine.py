@@ -197,7 +197,7 @@ class Engine:
                 group_add=list(plan.groups) or None,
                 working_dir=plan.working_directory or None,
                 entrypoint=list(plan.command) or None,
-                network="bridge" if plan.ports else "none",
+                network_mode="bridge" if plan.ports else "none",
             )
             try:
                 container.ports = {f"{port}/tcp": ("127.0.0.1", None) for port in plan.ports}
@@ -245,6 +245,8 @@ def connect(address: str = "") -> Engine:
             where=address,
             hint="unset DOCKER_HOST; docker context use default",
         )
+    # Containers are made through a client of testcontainers' own: it must mean this engine, and its default network.
+    testcontainers_config.tc_properties["tc.host"] = address
     with in_words("its version", address):
         return Engine(docker.DockerClient(base_url=address, timeout=_TIMEOUT), address)
 

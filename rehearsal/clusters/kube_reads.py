@@ -56,7 +56,9 @@ class KubeReads:
     def __init__(self, kubeconfig: Path, namespace: str) -> None:
         settings = client.Configuration()
         load: Any = config.load_kube_config
-        load(config_file=str(kubeconfig), client_configuration=settings, persist_config=False)
+        # It writes the certificates and the key into files: next to the kubeconfig, which are removed together.
+        beside = str(kubeconfig.parent)
+        load(config_file=str(kubeconfig), client_configuration=settings, persist_config=False, temp_file_path=beside)
         settings.proxy = None
         settings.retries = urllib3.Retry(connect=2, read=1, redirect=0, backoff_factor=0.1)
         self.server: str = settings.host

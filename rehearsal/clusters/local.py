@@ -297,6 +297,17 @@ class LocalCluster:
                 self._versions[name] = outcome.stdout.decode(errors="replace").partition("\n")[0].strip()
         return dict(self._versions)
 
+    def look_inside(self) -> tuple[str, ...]:
+        """psql in every database's pod, and the files."""
+        commands = []
+        for pod in self._pods.values():
+            if pod.spec.kind == "database":
+                psql = f'PGPASSWORD=$POSTGRES_PASSWORD psql -U postgres "{pod.spec.db_name}"'
+                commands.append(pod.show(("bash", "-c", psql)))
+            else:
+                commands.append(pod.show(("ls", "-la", "storage")))
+        return tuple(commands)
+
     def collect_logs(self, folder: Path) -> None:
         """Every server's log as `<pod>.log`, secrets redacted."""
         folder.mkdir(parents=True, exist_ok=True)
