@@ -20,6 +20,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -227,6 +228,7 @@ def main() -> int:
     parser.add_argument("--values", type=Path, default=ROOT / "docs" / "values.example.yaml")
     parser.add_argument("--duration", type=float, default=0.0, help="seconds of an undisturbed run; 0: measure it")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it tidies up like after Ctrl-C
     top = Path(tempfile.mkdtemp(prefix="kill-kind-", dir="/var/tmp"))
     draws = random.Random(arguments.seed)  # noqa: S311 - no secret
     begun = time.monotonic()

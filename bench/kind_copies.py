@@ -17,6 +17,7 @@ import os
 import secrets
 import shlex
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -88,7 +89,7 @@ class Place:
         return [str(self.tools.kubectl), "--kubeconfig", kubeconfig, "-n", self.cluster.namespace]
 
     def kubectl(self, *words: str) -> str:
-        done = subprocess.run([*self.kubectl_words, *words], stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run([*self.kubectl_words, *words], capture_output=True, text=True, check=True)
         return done.stdout
 
     def run_script(self, script: str) -> None:
@@ -315,6 +316,7 @@ def main() -> int:
     parser.add_argument("--values", type=Path, default=ROOT / "docs" / "values.example.yaml")
     parser.add_argument("--skip", nargs="*", default=(), choices=("procedures", "streams", "whole", "memory"))
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it tidies up like after Ctrl-C
     size = choose_size(arguments.size)
     folder = Path(tempfile.mkdtemp(prefix="bench-kind-", dir="/var/tmp"))
     print(

@@ -7,6 +7,7 @@ while its pod still used it is remembered here, until the pod is gone.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 
 from rehearsal.clusters.container_engine import CLAIM, RUN, UID, Engine
 from rehearsal.clusters.container_guard import ContainerGuard
@@ -53,7 +54,7 @@ class ContainerClaims:
             return None
         return ClaimIdentity(claim, found.labels.get(UID, ""), found.created, terminating=claim in self._terminating)
 
-    def delete(self, claim: str, *, in_use: bool) -> None:
+    def delete(self, claim: str, in_use: Callable[[], bool]) -> None:
         """Remove it and its content, or only mark it while a pod uses it.
 
         Raises:
@@ -64,7 +65,7 @@ class ContainerClaims:
             self._guard.check(f"delete claim {claim}")
             raise RehearsalError(f'persistentvolumeclaims "{claim}" not found')
         self._guard.check_volume(f"delete claim {claim}", name)
-        if in_use:
+        if in_use():
             self._terminating.add(claim)
         else:
             self._remove(claim, name)

@@ -156,7 +156,7 @@ class ContainersCluster:
     def delete_claim(self, claim: str) -> None:
         """Remove the claim and its content, or only mark it while its pod is there."""
         users = [plan.name for plan in self._plans.values() if claim in plan.claims]
-        self._claims.delete(claim, in_use=any(self._pods.is_there(pod) for pod in users))
+        self._claims.delete(claim, in_use=lambda: any(self._pods.is_there(pod) for pod in users))
 
     def empty_host_path(self, store: StoreSpec) -> None:
         """A container of ours with that directory removes everything in it; the store's own pod must be gone."""

@@ -294,7 +294,7 @@ def test_a_container_is_journalled_even_when_it_is_not_made(scene: Scene, monkey
         raise docker.errors.APIError("port is already allocated")
 
     monkeypatch.setattr(FakeContainer, "start", fail)
-    with pytest.raises(EnvironmentUnfit, match="refuses to start .*port is already allocated"):
+    with pytest.raises(EnvironmentUnfit, match=r"refuses to start .*port is already allocated"):
         scene.cluster.scale("file-storage", 1)
     assert any(name.startswith(f"{PREFIX}-file-storage-0-chown-") for _, name in scene.owned)
 
@@ -308,7 +308,7 @@ def test_what_is_left_is_named(scene: Scene, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_init_container_that_fails_is_named_and_removed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene.cluster.scale("file-storage", 0)
-    monkeypatch.setattr(FakeThing, "wait", lambda self, **_: {"StatusCode": 3})
+    monkeypatch.setattr(FakeThing, "wait", lambda *_, **__: {"StatusCode": 3})
     with pytest.raises(EnvironmentUnfit, match=r"chown .*ended with status 3: a log with \[redacted\]"):
         scene.cluster.scale("file-storage", 1)
     assert not [name for name in scene.client.containers if "chown" in name]

@@ -1,0 +1,50 @@
+"""Which level a run takes on a machine without an engine, and what it says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rehearsal.clusters.choosing import Wish, open_session
+from rehearsal.errors import EnvironmentUnfit
+
+
+@pytest.fixture
+def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No docker, no kind, no kit: a PATH with nothing on it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("REHEARSAL_KIT_CACHE", str(tmp_path / "no-kit"))
+    return tmp_path
+
+
+def wish(level: str) -> Wish:
+    return Wish(level, None, 0, lambda deployment, image, root: [])
+
+
+def test_auto_takes_local_where_no_engine_answers_and_says_why(bare_machine: Path) -> None:
+    session = open_session(wish("auto"))
+    assert session.level == "local"
+    assert "auto: no container engine answers" in session.description
+
+
+def test_local_as_asked_gives_no_reason(bare_machine: Path) -> None:
+    session = open_session(wish("local"))
+    assert session.level == "local"
+    assert "auto" not in session.description
+
+
+@pytest.mark.parametrize("level", ["kind", "containers"])
+def test_a_level_that_was_asked_for_is_never_swapped(bare_machine: Path, level: str) -> None:
+    with pytest.raises(EnvironmentUnfit) as caught:
+        open_session(wish(level))
+    assert caught.value.hint
+
+
+def test_an_engine_without_kind_is_not_kind(bare_machine: Path) -> None:
+    docker = bare_machine / "docker"
+    docker.write_text("#!/bin/sh\necho 28.0\n")
+    docker.chmod(0o755)
+    session = open_session(wish("auto"))
+    assert session.level == "local"
+    assert "auto: no kind kit, and kind and kubectl not on the PATH" in session.description
