@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rehearsal.clusters.choosing import Wish, open_session
+from rehearsal.deployment import Deployment
 from rehearsal.errors import EnvironmentUnfit
 
 
@@ -18,8 +20,12 @@ def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def make_nothing(deployment: Deployment, image: str, host_root: str) -> list[dict[str, Any]]:
+    return []
+
+
 def wish(level: str) -> Wish:
-    return Wish(level, None, 0, lambda deployment, image, root: [])
+    return Wish(level, None, 0, make_nothing)
 
 
 def test_auto_takes_local_where_no_engine_answers_and_says_why(bare_machine: Path) -> None:
