@@ -207,13 +207,16 @@ def kill_once(number: int, top: Path, values: Path, moment: float) -> tuple[str,
         pass
     finally:
         child.kill()
-    ended_alone = child.wait() >= 0
+    status = child.wait()
+    ended_alone = status != -signal.SIGKILL
     phase = "over" if ended_alone else one.phase()
     wrong, was_over = ([], True) if ended_alone else one.find_wrong_passes()
     started = time.monotonic()
     fault = one.clean()
     seconds = time.monotonic() - started
     faults = [*([fault] if fault else []), *one.find_leaks(), *wrong]
+    if ended_alone and status:  # it failed, or somebody else ended it: not a kill of ours
+        faults.append(f"the run ended with status {status}")
     kind = "ended before" if ended_alone else "killed in teardown" if was_over else "killed"
     said = "; ".join(faults) if faults else "nothing left, no PASS" if kind == "killed" else "nothing left"
     print(f"{number:3}  at {moment:6.1f} s  {kind:<18} {phase:<40} clean {seconds:5.1f} s  {said}", flush=True)

@@ -139,7 +139,9 @@ class ThrowawayCluster(KindCluster):  # type: ignore[misc] # pytest-kind ships n
         return Kubectl(self.shell, self.kubectl_path, self.kubeconfig_path, namespace, self.path)
 
     def _kind(self, *arguments: str, deadline: float = 300.0) -> Outcome:
-        return self.shell.run(Process((str(self.kind_path), *arguments), env=engine_environment()), deadline=deadline)
+        # `load` saves whole images below TMPDIR; killed, it leaves them, and in our folder `clean` takes them along
+        environment = {**engine_environment(), "TMPDIR": str(self.path)}
+        return self.shell.run(Process((str(self.kind_path), *arguments), env=environment), deadline=deadline)
 
 
 class KindSession:

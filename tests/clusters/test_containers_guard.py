@@ -185,6 +185,7 @@ Attempt = Callable[[Scene], object]
 ATTEMPTS: dict[str, Attempt] = {
     "deploy": lambda scene: scene.cluster.deploy(scene.deployment),
     "scale": lambda scene: scene.cluster.scale("chipster-auth-postgresql", 0),
+    "scale up": lambda scene: scene.cluster.scale("chipster-auth-postgresql", 1),
     "delete claim": lambda scene: scene.cluster.delete_claim(f"data-{AUTH}"),
     "delete no claim": lambda scene: scene.cluster.delete_claim("data-of-nobody"),
     "exec": lambda scene: scene.cluster.exec("file-storage-0", ["rm", "-rf", "storage"], destructive=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -9,6 +10,7 @@ import secrets
 import socket
 import subprocess
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -93,8 +95,11 @@ def tier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tier]:
         session.close()
         made.journal.close()
     assert list_ours(made.nonce) == []
-    kinds = [(line["event"], line["kind"], line["name"]) for line in read_journal(made.journal.path) if "kind" in line]
-    assert {entry[1:] for entry in kinds if entry[0] == "owned"} == {entry[1:] for entry in kinds if entry[0] == "gone"}
+    told = {event: set[tuple[str, str]]() for event in ("owned", "gone")}
+    for line in read_journal(made.journal.path):
+        if line.get("kind") in ("container", "volume"):
+            told[line["event"]].add((line["kind"], line["name"]))
+    assert told["owned"] == told["gone"] != set()
 
 
 def test_what_is_deployed_is_chipsters(tier: Tier) -> None:
@@ -240,11 +245,8 @@ def test_host_paths_are_lost_by_emptying_them(tmp_path: Path) -> None:
         for store in (database, files):
             cluster.scale(store.workload, 0)
             cluster.empty_host_path(store)
-        assert list((tmp_path / "run" / "host-paths" / "mnt").rglob("*")) == [
-            tmp_path / "run" / "host-paths" / "mnt" / name for name in ("auth", "files")
-        ] or sorted((tmp_path / "run" / "host-paths" / "mnt").rglob("*")) == [
-            tmp_path / "run" / "host-paths" / "mnt" / name for name in ("auth", "files")
-        ]
+        left = sorted(path.name for path in (tmp_path / "run" / "host-paths" / "mnt").rglob("*"))
+        assert left == ["auth", "files"]
         cluster.deploy(made.deployment)
         assert made.ask("SELECT count(*) FROM pg_class WHERE relname = 'lost'") == "0"
         assert cluster.exec(files.pod, ["ls", "-A", "storage"]).stdout == b""
@@ -315,31 +317,40 @@ class Relay:
             one.close()
 
 
-def test_an_engine_lost_in_the_middle_is_one_clear_error(tier: Tier, tmp_path: Path) -> None:
+def test_an_engine_lost_in_the_middle_is_one_clear_error(tier: Tier) -> None:
     """Cut off from an engine that goes on for others: the harness sees what it would see of one that stopped."""
-    direct = tier.cluster._engine
-    relay = Relay(Path(f"/tmp/rehearsal-relay-{secrets.token_hex(4)}"), direct.address.removeprefix("unix://"))
-    there: Engine = connect(relay.address)
+    direct = tier.cluster._engine.address
+    relay = Relay(Path(f"/tmp/rehearsal-relay-{secrets.token_hex(4)}"), direct.removeprefix("unix://"))
+    there = connect(relay.address)
+    try:
+        lose_engine(tier, there, relay)
+    finally:
+        relay.cut()
+        there.close()
+        connect(direct).close()  # testcontainers means the engine itself again
+    with warnings.catch_warnings():  # docker-py leaves the socket of a connection that failed to the collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    assert tier.cluster.exec("file-storage-0", ["echo", "here"]).stdout == b"here\n"
+
+
+def lose_engine(tier: Tier, there: Engine, relay: Relay) -> None:
     cluster = object.__new__(ContainersCluster)
     cluster.__dict__.update(tier.cluster.__dict__)
     cluster._engine = there
     cluster._cli = replace(tier.cluster._cli, address=relay.address)
     cluster._guard = replace(tier.cluster._guard, engine=there)
     cluster._pods = replace(tier.cluster._pods, engine=there, guard=cluster._guard)
-    cut_later = threading.Timer(2.0, relay.cut)
-    try:
-        assert cluster.exec("file-storage-0", ["echo", "there"]).stdout == b"there\n"
-        cut_later.start()
-        with pytest.raises((StreamError, EnvironmentUnfit)) as caught:
-            cluster.exec("file-storage-0", ["sleep", "600"], destructive=True, deadline=60.0)
-        assert "does not answer" in str(caught.value) or "docker ended with status" in str(caught.value)
-        with pytest.raises(EnvironmentUnfit, match="the container engine does not answer"):
-            cluster.exec("file-storage-0", ["true"])
-        with pytest.raises(Refused, match="does not answer"):
-            cluster.close()
-    finally:
-        cut_later.cancel()
+    assert cluster.exec("file-storage-0", ["echo", "there"]).stdout == b"there\n"
+
+    def cut_when_it_runs() -> Iterator[bytes]:
+        yield b"a first line\n"
         relay.cut()
-        there.close()
-        connect(direct.address).close()  # testcontainers means the engine itself again
-    assert tier.cluster.exec("file-storage-0", ["echo", "here"]).stdout == b"here\n"
+        yield b"a second line\n" * 100_000
+
+    with pytest.raises(StreamError, match="the pod's state is unknown: the container engine does not answer"):
+        cluster.exec("file-storage-0", ["cat"], stdin=cut_when_it_runs(), destructive=True, deadline=60.0)
+    with pytest.raises(EnvironmentUnfit, match="the container engine does not answer"):
+        cluster.exec("file-storage-0", ["true"])
+    with pytest.raises(Refused, match="does not answer"):
+        cluster.close()
