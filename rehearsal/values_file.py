@@ -26,7 +26,9 @@ _MAX_DEPTH = 100
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _UNKNOWN_TAG = "found a YAML tag that Helm does not know; wanted plain YAML"
 _MERGE = "tag:yaml.org,2002:merge"
-_QUOTED = re.compile(r"'(?!<)[^']{2,}'|\"(?!<)[^\"]{2,}\"")  # keeps '<block end>' and single characters
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_OWN_TOKEN = re.compile(r"'(\W|<[a-z ]+>)'")
+"""What PyYAML quotes of its own: `','`, `'<stream end>'`; anything else may come from the file."""
 
 Scalar = str | int | float | bool | None
 
@@ -157,6 +159,10 @@ def _parse(text: str, file: str, first_line: int) -> Node:
     return tree
 
 
+def _hide_content(quoted: re.Match[str]) -> str:
+    return quoted.group() if _OWN_TOKEN.fullmatch(quoted.group()) else "(not shown)"
+
+
 @contextmanager
 def _in_words(text: str, file: str, first_line: int) -> Iterator[None]:
     """Turn PyYAML's errors into ours; its own text quotes the file, which may hold passwords."""
@@ -166,7 +172,7 @@ def _in_words(text: str, file: str, first_line: int) -> Iterator[None]:
         mark = error.problem_mark or error.context_mark
         said = ", ".join(part for part in (error.context, error.problem) if part)
         raise ValuesError(
-            f"not valid YAML: {_QUOTED.sub('(not shown)', said)}",
+            f"not valid YAML: {_QUOTED.sub(_hide_content, said)}",
             where=Place(file, first_line + (mark.line if mark else 0) + 1).at(),
             hint="look at that line and the one above it: indentation, a missing quote or colon",
         ) from None

@@ -377,3 +377,15 @@ def test_which_keys_are_secrets() -> None:
         assert is_secret_key(tuple(path.split("."))), path
     for path in ("ingress.tls.secretName", "a.backup-gpg-public-key", "databases.auth.name", "tokens.validity"):
         assert not is_secret_key(tuple(path.split("."))), path
+
+
+def test_what_the_parser_expected_is_told_and_what_the_file_holds_is_not(tmp_path):
+    path = tmp_path / "values.yaml"
+    path.write_text("databases:\n  auth: [1\n")
+    with pytest.raises(ValuesError) as caught:
+        read_values([path])
+    assert caught.value.what.endswith("expected ',' or ']', but got '<stream end>'")
+    path.write_text("password: *hunter22\n")
+    with pytest.raises(ValuesError) as caught:
+        read_values([path])
+    assert "hunter22" not in str(caught.value)
