@@ -8,6 +8,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 VALUES ?= docs/values.example.yaml
 RUNS ?= runs
+KIND_RUNS ?= $(RUNS)
+# Two cores make two at the same time worth it; a rehearsal mostly waits.
+JOBS ?= 2
+KIND_JOBS ?= 3
 
 setup: $(VENV)/.ready          ## the virtual environment, and a PostgreSQL server where the machine has none
 setup-dev: $(VENV)/.ready-dev  ## the same with the tools of the project's own checks
@@ -19,10 +23,10 @@ $(VENV)/.ready-dev: $(VENV)/.ready
 	ci/make-venv $(VENV) dev
 
 rehearse: setup  ## every loss scenario and every control on the embedded cluster: no Docker, no Kubernetes
-	$(BIN)/rehearsal run --cluster local --values $(VALUES) --runs $(RUNS)
+	$(BIN)/rehearsal run --cluster local --values $(VALUES) --runs $(RUNS) --jobs $(JOBS)
 
 test: setup-dev lint  ## the project's own tests: no Docker, no cluster, no network
-	$(BIN)/pytest tests -m "not kind"
+	$(BIN)/pytest tests -m "not kind" -n $(JOBS) --dist loadscope
 
 lint: setup-dev
 	$(BIN)/ruff check .
@@ -37,10 +41,10 @@ $(VENV)/.ready-kind: $(VENV)/.ready
 	ci/make-venv $(VENV) kind
 
 rehearse-kind: kind-kit  ## the same scenarios and controls on a real, throwaway Kubernetes
-	$(BIN)/rehearsal run --cluster kind --values $(VALUES) --runs $(RUNS)
+	$(BIN)/rehearsal run --cluster kind --values $(VALUES) --runs $(KIND_RUNS) --jobs $(KIND_JOBS)
 
 test-kind: setup-dev kind-kit  ## the tests that need a real cluster: streams, guard, containers
-	$(BIN)/pytest tests/kind -m kind
+	$(BIN)/pytest tests/kind -m kind -n $(JOBS) --dist loadfile
 
 bench: setup-dev  ## ratios against named peers; figures in docs/benchmarks.md
 	for file in table_digest file_inventory seed whole_rehearsal; do $(BIN)/python "bench/$$file.py"; done

@@ -10,7 +10,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -22,9 +22,10 @@ from rehearsal.judging import judge
 from rehearsal.options import declare_options, read_options
 from rehearsal.record import RECORD, read_record
 from rehearsal.report import write_reports
-from rehearsal.run import Run
+from rehearsal.run import Performed, Run
 from rehearsal.scenario import Scenario
 from rehearsal.scenario_files import default_folder, load_scenarios, pick_scenarios
+from rehearsal.side_by_side import perform_side_by_side
 from rehearsal.telling import LivePhases, tell_findings, tell_kept, tell_outcome, tell_total
 from rehearsal.verdicts import Judgement, Verdict, weigh, worst
 
@@ -44,6 +45,13 @@ def _read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     run = commands.add_parser("run", help="rehearse scenarios: all of them and the controls, or those named")
     run.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="names, as `rehearsal scenarios` lists them")
     declare_options(run.add_argument)
+    run.add_argument(
+        "--jobs",
+        type=_read_jobs,
+        default=1,
+        metavar="N",
+        help="rehearsals at the same time; each takes longer, all of them together less (default: 1)",
+    )
     _add_folder(run)
     run.set_defaults(act=_run)
 
@@ -63,6 +71,12 @@ def _read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     cleaning.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where run folders are")
     cleaning.set_defaults(act=_clean)
     return parser.parse_args(argv)
+
+
+def _read_jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of rehearsals: 1, 2, …")
+    return int(text)
 
 
 def _add_folder(parser: argparse.ArgumentParser) -> None:
@@ -86,14 +100,14 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"cluster: {run.session.description}")
         for sentence in run.session.does_not_prove:
             print(f"  does not prove: {sentence}")
-        absences = []
+        absences, possible = [], []
         for scenario in wanted:
             absence = run.explain_absence(scenario)
             if absence:
                 absences.append(f"{Verdict.NOT_RUN:<12} {scenario.name:<28}           {absence}")
-                continue
-            print(f"\n{scenario.name}: {scenario.title}", file=sys.stderr, flush=True)
-            performed = run.perform(scenario)
+            else:
+                possible.append(scenario)
+        for performed in _perform(run, possible, min(arguments.jobs, len(possible))):
             if performed.outcome is not Verdict.PASS:
                 print("\n".join(f"  {line}" for line in tell_findings(performed.report)), file=sys.stderr)
     outcome = run.outcome  # not before the end: what cannot be removed makes it INCONCLUSIVE
@@ -109,6 +123,19 @@ def _run(arguments: argparse.Namespace) -> int:
     for line in tell_kept(run.kept, str(run.folder.parent)):
         print(line)
     return _STATUS[outcome]
+
+
+def _perform(run: Run, scenarios: Sequence[Scenario], jobs: int) -> Iterator[Performed]:
+    if jobs > 1:
+        yield from perform_side_by_side(run, scenarios, jobs, _tell_with_name)
+        return
+    for scenario in scenarios:
+        print(f"\n{scenario.name}: {scenario.title}", file=sys.stderr, flush=True)
+        yield run.perform(scenario)
+
+
+def _tell_with_name(run: Run, scenario: Scenario) -> None:
+    run.listeners = (LivePhases(scenario=scenario.name),)
 
 
 def _find_rehearsals(folder: Path) -> list[Path]:

@@ -74,4 +74,5 @@ def read_options(namespace: argparse.Namespace) -> Options:
         pg_bin=namespace.pg_bin,
         after_backup=namespace.after_backup,
         after_restore=namespace.after_restore,
+        jobs=getattr(namespace, "jobs", 1),
     )

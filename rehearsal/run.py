@@ -24,6 +24,7 @@ from rehearsal.chipster.seeding import Seed
 from rehearsal.clusters.choosing import ClusterSession, Wish, open_session
 from rehearsal.deployment import Deployment, StoreSpec
 from rehearsal.errors import EnvironmentUnfit, RehearsalError
+from rehearsal.interrupts import hold_interrupts
 from rehearsal.journal import JOURNAL, Journal, Listener, Redactor
 from rehearsal.judging import judge
 from rehearsal.performance import Setting
@@ -41,6 +42,9 @@ from rehearsal.verdicts import Verdict, weigh, worst
 
 Size = Literal["s", "m", "l"]
 
+SHARED = "shared"
+"""Folder of what the rehearsals of a run share, where they go on side by side."""
+
 _MEMORY_NEED: Mapping[str, int] = {"s": 2 << 30, "m": 0, "l": 0}
 """Bytes that a local cluster of a size may take in the machine's memory: the small one only."""
 
@@ -57,6 +61,7 @@ class Options:
         keep: leave the clusters up and say how to look inside and how to remove them.
         pg_bin: folder of PostgreSQL server binaries, for `local`.
         after_backup, after_restore: the site's own commands; "" for none.
+        jobs: rehearsals at the same time.
     """
 
     values: tuple[Path, ...] = ()
@@ -68,6 +73,7 @@ class Options:
     pg_bin: Path | None = None
     after_backup: str = ""
     after_restore: str = ""
+    jobs: int = 1
 
     def repeat(self, scenario: str, level: str) -> str:
         """The command line that repeats one rehearsal with these options on that level."""
@@ -174,6 +180,10 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with hold_interrupts(patience=1):
+            self._finish(error)
+
+    def _finish(self, error: BaseException | None) -> None:
         # Removed first: a run that could not tidy up must never have said PASS, not even for a moment.
         if not self.options.keep:
             self._close_session()
@@ -227,11 +237,26 @@ class Run:
             except RehearsalError as error:
                 failure = error
             finally:
-                performed = self._conclude(scenario, folder, failure)
+                performed = self.conclude(scenario, failure)
                 journal.write("verdict", verdict=performed.report.verdict, outcome=performed.outcome)
         finally:
             journal.close()
         return performed
+
+    def prepare(self) -> None:
+        """Make what the rehearsals share now, before any of them; its journal lies in a folder of its own.
+
+        Raises:
+            EnvironmentUnfit: it cannot be made; nothing of it is left.
+        """
+        folder = self.folder / SHARED
+        journal = Journal(folder / JOURNAL, self._redactor, self.listeners)
+        try:
+            _own_ourselves(journal)
+            with journal.step("prepare"):
+                self.session.prepare(folder, secrets.token_hex(16), journal, Shell(journal))
+        finally:
+            journal.close()
 
     def _rehearse(self, scenario: Scenario, folder: Path, journal: Journal) -> None:
         shell = Shell(journal)
@@ -255,7 +280,8 @@ class Run:
     def _close(self, cluster: Cluster, folder: Path, journal: Journal) -> None:
         journal.forgive()
         try:
-            with journal.step("clean up"):
+            # a first Ctrl-C waits until everything is removed; who types a second one leaves the rest to `clean`
+            with hold_interrupts(patience=1), journal.step("clean up"):
                 cluster.close()
         except RehearsalError as error:
             record = read_record(folder)
@@ -289,6 +315,8 @@ class Run:
 
     def _notes(self) -> tuple[str, ...]:
         notes = [f"cluster: {self.session.description}"]
+        if self.options.jobs > 1:
+            notes.append(f"up to {self.options.jobs} rehearsals at the same time (--jobs): each was slower than alone")
         if not self.options.values:
             notes.append("no values.yaml was given: the chart's defaults were rehearsed")
         if self.deployment.generated_passwords:
@@ -299,12 +327,14 @@ class Run:
         notes += [f"no claim protects {store.name}: hostPath" for store in self.deployment.stores if store.host_path]
         return tuple(notes)
 
-    def _conclude(self, scenario: Scenario, folder: Path, failure: RehearsalError | None) -> Performed:
+    def conclude(self, scenario: Scenario, failure: RehearsalError | None = None) -> Performed:
         """Judge what was recorded; a rehearsal that could not even begin is INCONCLUSIVE, with the reason."""
+        folder = self.folder / scenario.name
         try:
             record = read_record(folder)
         except RehearsalError as error:
             record = self._record_nothing(scenario, failure or error)
+            folder.mkdir(exist_ok=True)  # a child may die before it made its folder
             write_record(folder, record)
         report = write_reports(folder, record, judge(record, folder), redactor=self._redactor)
         performed = Performed(scenario, folder, report)

@@ -172,6 +172,16 @@ class Shell:
         Raises:
             EnvironmentUnfit: the tool is missing or the log cannot be written.
         """
+        return self._stay(process, None, name, log, shown)
+
+    def attach(self, process: Process, connection: int, *, name: str, log: Path, shown: str | None = None) -> Server:
+        """Start a process that speaks with whoever is at the other end of `connection`, a socket's descriptor.
+
+        It is the process's standard input and output; stderr is appended to `log`. Raises as `start` does.
+        """
+        return self._stay(process, connection, name, log, shown)
+
+    def _stay(self, process: Process, connection: int | None, name: str, log: Path, shown: str | None) -> Server:
         command = self._show((process,), shown)
         self.journal.write("command-started", command=command, server=name)
         try:
@@ -181,7 +191,8 @@ class Shell:
         started: list[Server] = []
         try:
             with sink, hold_interrupts():
-                child = self._spawn(process, subprocess.DEVNULL, sink.fileno(), sink.fileno())
+                source, out = (subprocess.DEVNULL, sink.fileno()) if connection is None else (connection, connection)
+                child = self._spawn(process, source, out, sink.fileno())
                 started.append(Server(self.journal, child, name, log))
                 own_process(self.journal, child.pid, name)
         except BaseException:

@@ -19,12 +19,14 @@ _SHOWN = 4
 class LivePhases:
     """A journal listener that shows the phase that is on and how long each took.
 
-    On a terminal the running phase is shown at once and its time filled in; elsewhere a line is printed when it ends.
+    On a terminal the running phase is shown at once and its time filled in; elsewhere, and where several rehearsals go
+    on at the same time, a line is printed when it ends, with its `scenario`.
     """
 
-    def __init__(self, out: TextIO | None = None) -> None:
+    def __init__(self, out: TextIO | None = None, scenario: str = "") -> None:
         self._out = out or sys.stderr
-        self._live = self._out.isatty()
+        self._live = self._out.isatty() and not scenario
+        self._scenario = f"{scenario:<28} " if scenario else ""
 
     def __call__(self, line: Mapping[str, Any]) -> None:
         if line["event"] == "phase":
@@ -39,7 +41,7 @@ class LivePhases:
         else:
             mark = "" if state == "finished" else "  did not finish"
             start = "\r\x1b[K" if self._live else ""
-            self._print(f"{start}  {phase:<22} {seconds:7.2f} s{mark}")
+            self._print(f"{start}  {self._scenario}{phase:<22} {seconds:7.2f} s{mark}")
 
     def _tell_progress(self, phase: str, message: str) -> None:
         if self._live:

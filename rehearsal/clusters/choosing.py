@@ -61,6 +61,9 @@ class ClusterSession(Protocol):
     def does_not_prove(self) -> tuple[str, ...]:
         """As `Cluster.does_not_prove`."""
 
+    def prepare(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> None:
+        """Make what the rehearsals share before the first of them, in the journal of `folder`; else the first does."""
+
     def open(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> Cluster:
         """A cluster for one rehearsal, empty, with this nonce in its marker."""
 

@@ -14,7 +14,7 @@ from rehearsal.clusters.container_cli import DockerCli
 from rehearsal.clusters.container_engine import Engine, connect
 from rehearsal.clusters.containers import ContainersCluster, MakeManifests, Workshop
 from rehearsal.clusters.kind_tools import find_kind_tools
-from rehearsal.errors import CommandFailed, EnvironmentUnfit, WaitTimeout
+from rehearsal.errors import CommandFailed, EnvironmentUnfit, UsageError, WaitTimeout
 from rehearsal.journal import Journal
 from rehearsal.shell import Shell
 
@@ -82,6 +82,15 @@ class ContainersSession:
                 f"the image is not at hand ({reason}), and nothing can stand in for it", where=image, hint=hint
             )
         return found
+
+    def prepare(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> None:
+        """They share a connection to the engine, which processes cannot share.
+
+        Raises:
+            UsageError: always.
+        """
+        del folder, nonce, journal, shell
+        raise UsageError("--cluster containers performs one rehearsal at a time", hint="--jobs 1")
 
     def open(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> ContainersCluster:
         """An empty cluster with this nonce in its marker."""

@@ -163,6 +163,10 @@ class KindSession:
         self.description = f"kind: {tools.choice}"
         self.does_not_prove = limit_proof(tools.workload_image)
 
+    def prepare(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> None:
+        """The cluster, before the first rehearsal."""
+        self._make_cluster(folder, nonce, journal, shell)
+
     def open(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> KubernetesCluster:
         """A namespace of its own for one rehearsal."""
         cluster = self._cluster or self._make_cluster(folder, nonce, journal, shell)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from rehearsal.clusters.exec_forward import ExecForward
 from rehearsal.clusters.forward import Forward
 from rehearsal.clusters.guard import MARKER, Guard
 from rehearsal.clusters.kube_logs import collect_logs
@@ -95,7 +96,7 @@ class KubernetesCluster:
         self._guard = Guard(self._reads, site.kubeconfig, self.namespace, nonce, address)
         self._waits = PodWaits(self._reads, self._kubectl)
         self._copies = PodCopies(self._kubectl, self.exec, scratch, site.tries)
-        self._forwards: dict[str, Forward] = {}
+        self._forwards: dict[str, Forward | ExecForward] = {}
         self._deployment: Deployment | None = None
         self._versions: dict[str, str] = {}
         self.does_not_prove = limit_proof(site.image)
@@ -238,19 +239,34 @@ class KubernetesCluster:
 
     @contextmanager
     def reach(self, database: DatabaseSpec) -> Iterator[Coordinates]:
-        """A port on loopback; its forward stays up for the next caller, until `close`."""
-        forward = self._forwards.get(database.pod)
-        if forward is None:
-            forward = Forward(self._kubectl, database.pod, 5432, self._scratch / f"forward-{database.pod}.log")
-            self._forwards[database.pod] = forward
+        """A port on loopback; its forward stays up for the next caller, until `close`.
+
+        Where no forward can be held, each connection goes through an exec.
+        """
         yield Coordinates(
             "127.0.0.1",
-            forward.open(),
+            self._open_port(database.pod),
             database.db_name,
             "postgres",
             database.password.get_secret_value(),
             _CONNECTION,
         )
+
+    def _open_port(self, pod: str) -> int:
+        forward = self._forwards.get(pod)
+        if forward is None:
+            forward = Forward(self._kubectl, pod, 5432, self._scratch / f"forward-{pod}.log")
+        try:
+            port = forward.open()
+        except (EnvironmentUnfit, WaitTimeout) as error:
+            if isinstance(forward, ExecForward) or self._reads.read_pod(pod) is None:
+                raise
+            self._journal.note(f"no forward to {pod} can be held, each connection goes through exec: {error.what}")
+            forward.close()
+            forward = ExecForward(self._kubectl, pod, 5432, self._scratch / f"way-{pod}.log")
+            port = forward.open()
+        self._forwards[pod] = forward
+        return port
 
     def _close_forward(self, pod: str) -> None:
         forward = self._forwards.pop(pod, None)

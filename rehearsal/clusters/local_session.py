@@ -41,11 +41,17 @@ class LocalSession:
         self._memory_need = memory_need
         self._template: tuple[Path, str] | None = None
 
+    def prepare(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> None:
+        """The template's folder; the first cluster fills it."""
+        del shell
+        wanted = self._choose_place(journal, folder.parent.absolute() / ".template")
+        self._template = (make_owned(journal, choose_root(journal, wanted, choose_users()), nonce), nonce)
+
     def open(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> LocalCluster:
         """An empty cluster in memory, in `folder/cluster`, or where its pods' users can reach it."""
         if self._template is None:
-            wanted = self._choose_place(journal, folder.parent.absolute() / ".template")
-            self._template = (make_owned(journal, choose_root(journal, wanted, choose_users()), nonce), nonce)
+            self.prepare(folder, nonce, journal, shell)
+        assert self._template is not None  # noqa: S101 - made just now
         root = self._choose_place(journal, folder / "cluster")
         return LocalCluster(root, shell, journal, nonce, self._binaries, self._template[0])
 

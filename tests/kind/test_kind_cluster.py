@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from rehearsal.clusters.forward import Forward
 from rehearsal.clusters.kind import ThrowawayCluster
 from rehearsal.clusters.kubernetes import KubernetesCluster
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, Refused, RehearsalError, WaitTimeout
@@ -153,6 +154,7 @@ def test_another_marker_refuses_and_changes_nothing(make_bench: MakeBench) -> No
 def test_a_forward_that_dies_comes_back(bench: Bench) -> None:
     with bench.cluster.reach(bench.database) as there:
         forward = bench.cluster._forwards[bench.database.pod]
+        assert isinstance(forward, Forward)
         assert forward._server is not None
         first = forward._server.pid
         forward._server.kill()
@@ -160,6 +162,27 @@ def test_a_forward_that_dies_comes_back(bench: Bench) -> None:
             assert again.port == there.port
             assert ask(bench.cluster, bench, "SELECT 1") == "1"
         assert forward._server.pid != first
+
+
+def test_where_no_forward_can_be_held_each_connection_goes_through_exec(bench: Bench, tmp_path: Path) -> None:
+    """As with a role that may exec and may not forward."""
+    wrapper = tmp_path / "kubectl"
+    wrapper.write_text(
+        '#!/bin/bash\n[[ " $* " == *" port-forward "* ]] && { echo "pods is forbidden: cannot create portforward" >&2; '
+        f'exit 1; }}\nexec {bench.tools.kubectl} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    cluster = bench.sibling()
+    cluster._kubectl = replace(cluster._kubectl, binary=wrapper)
+    cluster._forwards = {}
+    assert ask(cluster, bench, "SELECT 40 + 2") == "42"
+    many = "SELECT sum(length(t)) FROM (SELECT repeat('x', 1000000) FROM generate_series(1, 20)) AS r(t)"
+    assert ask(cluster, bench, many) == "20000000"
+    assert any("cannot create portforward" in str(note["message"]) for note in bench.events("note"))
+    relays = cluster._forwards[bench.database.pod]._relays  # type: ignore[union-attr]
+    assert len(relays) >= 1
+    cluster._close_forward(bench.database.pod)
+    assert not any(relay.alive() for relay in relays)
 
 
 def test_a_pod_that_cannot_start_is_named_with_the_next_command(make_bench: MakeBench) -> None:

@@ -12,12 +12,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from rehearsal.errors import EnvironmentUnfit, RehearsalError, StreamError
 from rehearsal.packing import pack_tree
+from rehearsal.roles import ExecResult
 from rehearsal.unpacking import unpacking
 from tests.kind.conftest import Bench
 
@@ -149,67 +152,96 @@ def test_a_name_that_cp_loses_with_status_0_is_noticed(bench: Bench, tmp_path: P
     bench.cluster.exec(bench.files.pod, ["rm", "-rf", "storage/odd"], destructive=True)
 
 
-@WEBSOCKETS
-@pytest.mark.parametrize("direction", ["out", "in"])
-def test_a_pod_deleted_in_the_middle_is_a_named_error(
-    make_bench: MakeBench, websockets: bool, direction: str, tmp_path: Path
-) -> None:
+WAYS = list(product(("out", "in"), (True, False)))
+"""Both directions through both protocols: four streams that go on at the same time, so that all meet one incident."""
+
+
+def stream_all_ways(carry: Callable[[str, bool], ExecResult]) -> dict[tuple[str, bool], ExecResult | RehearsalError]:
+    """What each of the four streams came to, with what it said."""
+
+    def try_one(way: tuple[str, bool]) -> ExecResult | RehearsalError:
+        try:
+            return carry(*way)
+        except RehearsalError as error:
+            return error
+
+    with ThreadPoolExecutor(len(WAYS)) as pool:
+        outcomes = dict(zip(WAYS, pool.map(try_one, WAYS), strict=True))
+    for (direction, websockets), outcome in outcomes.items():
+        said = str(outcome)[-600:] if isinstance(outcome, RehearsalError) else f"ended after {outcome.seconds:.0f} s"
+        print(f"\n{direction}, websockets {websockets}: {said}")
+    return outcomes
+
+
+def test_a_pod_deleted_in_the_middle_is_a_named_error(make_bench: MakeBench) -> None:
     bench = make_bench()
-    cluster = bench.sibling(websockets=websockets, tries=1)
     pod = bench.files.pod
 
-    def delete() -> None:
-        cluster._kubectl.run("delete", "pod", pod, "--wait=false", "--grace-period=1")
-
-    timer = do_soon(delete, 2.0)
-    with pytest.raises((StreamError, EnvironmentUnfit)) as caught:
+    def carry(direction: str, websockets: bool) -> ExecResult:
+        cluster = bench.sibling(websockets=websockets, tries=1)
         if direction == "out":
-            cluster.exec(pod, ["cat", "/dev/zero"], stdout=_Discard())  # type: ignore[arg-type]
-        else:
-            cluster.exec(pod, ["bash", "-c", "cat >/dev/null"], stdin=_endless(), destructive=True)
+            return cluster.exec(pod, ["cat", "/dev/zero"], stdout=_Discard())  # type: ignore[arg-type]
+        return cluster.exec(pod, ["bash", "-c", "cat >/dev/null"], stdin=_endless(), destructive=True)
+
+    def delete() -> None:
+        bench.cluster._kubectl.run("delete", "pod", pod, "--wait=false", "--grace-period=1")
+
+    timer = do_soon(delete, 3.0)
+    outcomes = stream_all_ways(carry)
     timer.join()
-    message = str(caught.value)
-    print(f"\n{direction}, websockets {websockets}: {message[-700:]}")
-    assert "bytes sent" in message
-    assert "bytes received" in message
-    assert "pod" in message
-    cluster.wait_ready(pod)
+    for way, outcome in outcomes.items():
+        assert isinstance(outcome, StreamError | EnvironmentUnfit), way
+        assert all(word in str(outcome) for word in ("bytes sent", "bytes received", "pod")), way
+    bench.cluster.wait_ready(pod)
 
 
-@WEBSOCKETS
-@pytest.mark.parametrize("direction", ["out", "in"])
-def test_an_api_server_paused_for_10_s_loses_nothing_quietly(bench: Bench, websockets: bool, direction: str) -> None:
-    cluster = bench.sibling(websockets=websockets, tries=1)
+def test_an_api_server_paused_for_10_s_loses_nothing_quietly(bench: Bench) -> None:
     node = f"{_cluster_name(bench)}-control-plane"
+    pod = bench.files.pod
+    frozen = threading.Event()
 
     def freeze() -> None:
         subprocess.run(["docker", "exec", node, "pkill", "-STOP", "kube-apiserver"], check=True)
+        frozen.set()
         time.sleep(10)
         subprocess.run(["docker", "exec", node, "pkill", "-CONT", "kube-apiserver"], check=True)
 
-    size = GIB
-    timer = do_soon(freeze, 1.0)
-    try:
+    def carry(direction: str, websockets: bool) -> ExecResult:
+        cluster = bench.sibling(websockets=websockets, tries=1)
         if direction == "out":
-            made = ["bash", "-c", f"head -c {size} /dev/zero"]
-            result = cluster.exec(bench.files.pod, made, stdout=_Discard())  # type: ignore[arg-type]
-            assert result.received.size == size
-        else:
-            result = cluster.exec(bench.files.pod, ["sha256sum"], stdin=chunks(size))
-            assert result.stdout.split()[0].decode() == result.sent.sha256
-            assert result.sent.size == size
-        print(f"\n{direction}, websockets {websockets}: equal content after {result.seconds:.0f} s")
-    except RehearsalError as error:
-        print(f"\n{direction}, websockets {websockets}: {type(error).__name__}: {str(error)[-400:]}")
-        assert isinstance(error, StreamError)
+            made = ["bash", "-c", f"head -c {GIB} /dev/zero"]
+            return cluster.exec(pod, made, stdout=_Discard())  # type: ignore[arg-type]
+        result = cluster.exec(pod, ["sha256sum"], stdin=chunks(GIB))
+        assert result.stdout.split()[0].decode() == result.sent.sha256
+        return result
+
+    timer = do_soon(freeze, 2.0)
+    try:
+        outcomes = stream_all_ways(carry)
     finally:
         timer.join()
-        for _ in range(60):
-            try:
-                cluster.wait_ready(bench.files.pod)
-                break
-            except EnvironmentUnfit:
-                time.sleep(1)
+        _wait_until_it_answers(bench)
+    assert frozen.is_set()
+    for (direction, websockets), outcome in outcomes.items():
+        if isinstance(outcome, RehearsalError):
+            assert isinstance(outcome, StreamError), (direction, websockets)
+        else:
+            carried = outcome.received if direction == "out" else outcome.sent
+            assert carried.size == GIB, (direction, websockets)
+    assert any(isinstance(outcome, RehearsalError) or outcome.seconds > 8 for outcome in outcomes.values()), (
+        "no stream met the pause"
+    )
+
+
+def _wait_until_it_answers(bench: Bench) -> None:
+    for _ in range(60):
+        try:
+            bench.cluster.wait_ready(bench.files.pod)
+        except EnvironmentUnfit:
+            time.sleep(1)
+        else:
+            return
+    raise AssertionError("the API server does not answer again")
 
 
 def test_a_short_stream_is_tried_again_and_journalled(bench: Bench, tmp_path: Path) -> None:

@@ -202,7 +202,8 @@ def test_a_file_that_may_not_be_read_is_a_difference_not_an_error(pod: PodFolder
     pod.put("ab/1", b"one")
     pod.put("cd/2", b"two")
     if os.getuid() == 0:  # root may read everything
-        for folder in (*tmp_path.parents[:2], tmp_path, pod.cwd):
+        ours = [folder for folder in tmp_path.parents if folder.name.startswith(("pytest-", "popen-"))]
+        for folder in (*ours, tmp_path, pod.cwd):
             folder.chmod(0o755)
         pod.user = (65534, 65534)
     before = pod.look("before")

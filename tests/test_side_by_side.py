@@ -1,0 +1,124 @@
+"""Rehearsals at the same time: reports come back, a child that dies is told, an interruption reaches each once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal.errors import RehearsalError
+from rehearsal.record import read_record
+from rehearsal.run import Options, Performed, Run
+from rehearsal.scenario import Scenario
+from rehearsal.scenario_files import default_folder, load_scenarios
+from rehearsal.side_by_side import perform_side_by_side
+from rehearsal.verdicts import Verdict
+
+SCENARIOS = load_scenarios(default_folder())[:4]
+
+
+class Rehearsing(Run):
+    """A run whose rehearsals only wait a moment and write down when they went on."""
+
+    seconds = 0.3
+
+    def prepare(self) -> None:
+        (self.folder / "prepared").touch()
+
+    def perform(self, scenario: Scenario) -> Performed:
+        began = time.monotonic()
+        note = self.folder / f"{scenario.name}.times"
+        try:
+            note.write_text(f"{began}")
+            time.sleep(self.seconds)
+        finally:
+            (self.folder / f"{scenario.name}.cleaned").write_text(str(os.getpid()))
+        note.write_text(f"{began} {time.monotonic()}")
+        self.kept.append(f"look into {scenario.name}")
+        return self.conclude(scenario, RehearsalError("only waited"))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    with Rehearsing(Options(cluster="local", runs=tmp_path)) as run:
+        yield run
+
+
+def do_nothing(run: Run, scenario: Scenario) -> None:
+    """Listeners stay as they are."""
+
+
+def count_at_once(folder: Path) -> int:
+    spans = [tuple(map(float, path.read_text().split())) for path in folder.glob("*.times")]
+    return max(sum(began <= moment < ended for began, ended in spans) for moment, _ in spans)
+
+
+def test_every_report_comes_back_in_the_runs_order(run: Rehearsing) -> None:
+    ended = list(perform_side_by_side(run, SCENARIOS, 3, do_nothing))
+    assert sorted(one.scenario.name for one in ended) == sorted(scenario.name for scenario in SCENARIOS)
+    assert [one.scenario for one in run.performed] == list(SCENARIOS)
+    assert all(one.report.scenario == one.scenario.name for one in ended)
+    assert sorted(run.kept) == sorted(f"look into {scenario.name}" for scenario in SCENARIOS)
+    assert (run.folder / "prepared").exists()
+
+
+def test_never_more_at_once_than_asked_for(run: Rehearsing) -> None:
+    list(perform_side_by_side(run, SCENARIOS, 2, do_nothing))
+    assert count_at_once(run.folder) == 2
+
+
+def test_each_child_adapts_its_own_run(run: Rehearsing) -> None:
+    def note(child: Run, scenario: Scenario) -> None:
+        (child.folder / f"{scenario.name}.adapted").write_text(str(os.getpid()))
+
+    list(perform_side_by_side(run, SCENARIOS, 2, note))
+    adapted = {path.read_text() for path in run.folder.glob("*.adapted")}
+    assert len(adapted) == len(SCENARIOS)
+    assert str(os.getpid()) not in adapted
+
+
+def test_a_child_that_dies_learnt_nothing_and_the_others_go_on(run: Rehearsing) -> None:
+    def die(child: Run, scenario: Scenario) -> None:
+        if scenario is SCENARIOS[1]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    list(perform_side_by_side(run, SCENARIOS, 2, die))
+    assert len(run.performed) == len(SCENARIOS)
+    dead = run.performed[1]
+    assert dead.report.verdict is Verdict.INCONCLUSIVE
+    said = read_record(dead.folder).troubles[0].message
+    assert "the process that performed it died (status -9)" in said
+
+
+def test_an_interruption_ends_each_child_after_its_own_clean_up(
+    run: Rehearsing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.seconds = 60.0
+    began = time.monotonic()
+    parent = os.getpid()
+
+    def interrupt_when_both_began(number: int, frame: object) -> None:
+        if len(list(run.folder.glob("*.times"))) == 2:
+            raise KeyboardInterrupt
+
+    def handle_terminations(child: Run, scenario: Scenario) -> None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command line does
+
+    before = signal.signal(signal.SIGALRM, interrupt_when_both_began)
+    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)  # a timer is the parent's alone: a fork does not inherit it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(perform_side_by_side(run, SCENARIOS, 2, handle_terminations))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert os.getpid() == parent
+    assert time.monotonic() - began < 50, "nobody waited for the end of a rehearsal"
+    cleaned = list(run.folder.glob("*.cleaned"))
+    assert len(cleaned) == 2, "both that had begun cleaned up, no third one was begun"
+    assert multiprocessing.active_children() == [], "they are gone"
