@@ -1,7 +1,8 @@
 """Where kind, kubectl and their images come from on this machine, looked for in one order, and said aloud.
 
 The kit that `make kind-kit` builds is taken where it lies in the cache: it needs no image registry. Otherwise the
-machine's own kind and kubectl, with kind's own node image and the images that values.yaml names.
+machine's own kind and kubectl, with kind's own node image and the images that values.yaml names, or one that stands in
+for them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal.errors import EnvironmentUnfit
+
+STAND_IN = "REHEARSAL_WORKLOAD_IMAGE"
+"""Variable: an image in the engine that stands in for those of values.yaml, where no kit has one."""
 
 _HINT = "make kind-kit"
 # What kind and docker need to find the engine and, on an ordinary machine, the registry.
@@ -63,13 +67,15 @@ def find_kind_tools(environment: Mapping[str, str] | None = None) -> KindTools:
     missing = [name for name, path in found.items() if path is None]
     if missing:
         raise EnvironmentUnfit(f"no kind kit, and {' and '.join(missing)} not on the PATH", where=str(kit), hint=_HINT)
+    stand_in = environment.get(STAND_IN, "")
+    images = f"{stand_in} ({STAND_IN}) in place of the images" if stand_in else "the images"
     return KindTools(
         kind=Path(str(found["kind"])).absolute(),
         kubectl=Path(str(found["kubectl"])).absolute(),
         node_image="",
-        workload_image="",
+        workload_image=stand_in,
         config=None,
-        choice=f"{found['kind']} from the PATH, kind's own node image and the images of values.yaml: no kit was built",
+        choice=f"{found['kind']} from the PATH, kind's own node image and {images} of values.yaml: no kit was built",
     )
 
 

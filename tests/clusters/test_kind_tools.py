@@ -54,6 +54,15 @@ def test_without_a_kit_the_path_is_searched(tmp_path: Path) -> None:
     assert caught.value.hint == "make kind-kit"
 
 
+def test_without_a_kit_an_image_at_hand_may_stand_in(tmp_path: Path) -> None:
+    for name in ("kind", "kubectl"):
+        (tmp_path / name).touch(mode=0o755)
+    image = "localhost/ours:1"
+    tools = find_kind_tools({"PATH": str(tmp_path), "HOME": str(tmp_path), "REHEARSAL_WORKLOAD_IMAGE": image})
+    assert tools.workload_image == image
+    assert image in tools.choice
+
+
 def test_an_incomplete_kit_is_named(tmp_path: Path) -> None:
     kit = write_kit(tmp_path, leave_out="KIT_NODE_IMAGE")
     with pytest.raises(EnvironmentUnfit, match="does not say KIT_NODE_IMAGE"):
