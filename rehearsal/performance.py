@@ -62,6 +62,7 @@ class Performance:
         self.setting = setting
         self.journal = journal
         self.folder = folder
+        self.tampers = scenario.tampering is not None
         self.tampering = scenario.tampering or Harmless()
         self.method = self.tampering.method(scenario.method)
         self.loss = self.tampering.loss(scenario.loss)

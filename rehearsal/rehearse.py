@@ -118,6 +118,7 @@ def _programme(performance: _Programme) -> Sequence[tuple[str, Callable[[], None
         ("tamper before nonce", lambda: p.note_damage(p.tampering.before_nonce(stage, p.method))),
         ("nonce", p.write_nonces),
         ("inventory before", p.take_inventory_before),
+        ("tamper before backup", lambda: p.note_damage(p.tampering.before_backup(stage))),
         ("back up", p.back_up),
         ("marker", p.write_markers),
         ("tamper with the set", lambda: p.note_damage(p.tampering.after_backup(stage))),
@@ -130,7 +131,7 @@ def _programme(performance: _Programme) -> Sequence[tuple[str, Callable[[], None
         ("after-restore command", _bind(setting.after_restore, stage)),
         ("inventory after", p.take_inventory_after),
     ]
-    tampers = performance.record.control is not None
+    tampers = performance.tampers
     return [(name, step) for name, step in phases if step and (tampers or not name.startswith("tamper"))]
 
 

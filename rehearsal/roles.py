@@ -267,6 +267,9 @@ class Tampering(Protocol):
         """After the seed, before the nonce is written. Every hook returns a piece of the damaged object's name, as a
         finding's subject must contain it, or "" when it damaged nothing yet."""
 
+    def before_backup(self, stage: Stage) -> str:
+        """The inventory is taken, the backup is not."""
+
     def after_backup(self, stage: Stage) -> str:
         """The backup set is complete."""
 
