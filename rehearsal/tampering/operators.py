@@ -1,8 +1,8 @@
 """The registry of operators: each is one function that damages one thing, and one line that says why it is worth it.
 
-An operator strikes at one moment of a rehearsal: on the backup set, in the loss, in the restore, on the restored system.
-It draws what it strikes from its seed, and says by name what it struck, so that the proof can ask whether the right check
-named the right object. A benign one changes something that is no damage; after it everything must stay green.
+An operator strikes at one moment of a rehearsal: on the backup set, in the loss, in the restore, on the restored
+system. It draws what it strikes from its seed, and says by name what it struck, so that the proof can ask whether the
+right check named the right object. A benign one changes what is no damage; after it everything must stay green.
 """
 
 from __future__ import annotations
