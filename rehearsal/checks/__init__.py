@@ -11,8 +11,10 @@ from rehearsal.checks.procedure import (
     check_marker,
     check_nonce,
 )
+from rehearsal.checks.settled import check_settled
+from rehearsal.checks.users import check_logins, check_sessions, find_user_losses, name_unasked
 
-__all__ = ["CHECKS", "NAMED_LIMIT", "Check", "Evidence"]
+__all__ = ["CHECKS", "NAMED_LIMIT", "Check", "Evidence", "find_user_losses", "name_unasked"]
 
 CHECKS: dict[str, Check] = {
     "completed": check_completed,
@@ -22,6 +24,9 @@ CHECKS: dict[str, Check] = {
     "backup-set": check_backup_set,
     **{name: judge_database(name) for name in ASPECTS},
     "files": check_files,
+    "sessions": check_sessions,
+    "logins": check_logins,
     "untouched": check_untouched,
+    "settled": check_settled,
 }
 """Every check by name, in the order of a report."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rehearsal.checks.gathering import NAMED_LIMIT, Check, Evidence, judge_differences, not_looked_at
+from rehearsal.inventory import Differences
 from rehearsal.verdicts import Finding, Verdict
 
 ASPECTS = {
@@ -41,7 +42,17 @@ def check_files(evidence: Evidence) -> Iterator[Finding]:
             if compared is None:
                 yield not_looked_at("files", store.name, "no inventory before or after")
             else:
-                yield from judge_differences("files", store, compared["files"], none_is_fine=False)
+                judged = judge_differences("files", store, compared["files"], none_is_fine=False)
+                yield from (_tell_explained(finding, compared["files"]) for finding in judged)
+
+
+def _tell_explained(finding: Finding, compared: Differences) -> Finding:
+    """Files that came to the store between the inventory and the backup are told with a PASS, and are no difference."""
+    if not compared.explained_total or finding.verdict is not Verdict.PASS:
+        return finding
+    came = f"{compared.explained_total} came with the backup, uploaded after the inventory"
+    details = tuple(f"{extra.subject}: {extra.detail}, as in the set" for extra in compared.explained)
+    return finding.model_copy(update={"message": f"{finding.message}; {came}", "details": details})
 
 
 def check_untouched(evidence: Evidence) -> Iterator[Finding]:

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 from rehearsal.differences import compare_databases, compare_files
 from rehearsal.inventory import DatabaseInventory, Differences, FilesInventory
 from rehearsal.record import Record, StoreRecord
 from rehearsal.verdicts import Finding, Verdict
+
+Result = TypeVar("Result")
 
 NAMED_LIMIT = 20
 """Differences named per check and store; the rest are counted."""
@@ -26,6 +29,7 @@ class Evidence:
         self.record = record
         self.folder = folder
         self._compared: dict[str, dict[str, Differences]] = {}
+        self._found: dict[str, Any] = {}
 
     @cached_property
     def lost(self) -> tuple[StoreRecord, ...]:
@@ -35,6 +39,13 @@ class Evidence:
     def kept(self) -> tuple[StoreRecord, ...]:
         return tuple(store for store in self.record.stores if not store.lost)
 
+    def once(self, name: str, find: Callable[[], Result]) -> Result:
+        """What `find` gives, looked for once and kept under that name."""
+        if name not in self._found:
+            self._found[name] = find()
+        found: Result = self._found[name]
+        return found
+
     def compare(self, store: StoreRecord) -> dict[str, Differences] | None:
         """Differences between the inventories before and after, by aspect; None where one was never taken."""
         if store.name not in self._compared:
@@ -42,7 +53,9 @@ class Evidence:
             if isinstance(before, DatabaseInventory) and isinstance(after, DatabaseInventory):
                 self._compared[store.name] = compare_databases(before, after, self.folder, NAMED_LIMIT)
             elif isinstance(before, FilesInventory) and isinstance(after, FilesInventory):
-                self._compared[store.name] = {"files": compare_files(before, after, self.folder, NAMED_LIMIT)}
+                self._compared[store.name] = {
+                    "files": compare_files(before, after, self.folder, NAMED_LIMIT, store.set_lines)
+                }
             else:
                 return None
         return self._compared[store.name]

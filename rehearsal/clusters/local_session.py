@@ -43,11 +43,16 @@ class LocalSession:
 
     def open(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> LocalCluster:
         """An empty cluster in memory, in `folder/cluster`, or where its pods' users can reach it."""
-        if self._template is None:
-            wanted = self._choose_place(journal, folder.parent.absolute() / ".template")
-            self._template = (make_owned(journal, choose_root(journal, wanted, choose_users()), nonce), nonce)
+        template = self.prepare(folder.parent.absolute() / ".template", nonce, journal)
         root = self._choose_place(journal, folder / "cluster")
-        return LocalCluster(root, shell, journal, nonce, self._binaries, self._template[0])
+        return LocalCluster(root, shell, journal, nonce, self._binaries, template)
+
+    def prepare(self, wanted: Path, nonce: str, journal: Journal) -> Path:
+        """The folder of the template, made once, in memory or at `wanted`, and owned by the journal that was first."""
+        if self._template is None:
+            place = choose_root(journal, self._choose_place(journal, wanted), choose_users())
+            self._template = (make_owned(journal, place, nonce), nonce)
+        return self._template[0]
 
     def _choose_place(self, journal: Journal, on_disk: Path) -> Path:
         in_memory = find_memory_folder(self._memory_need) if self._memory_need else None

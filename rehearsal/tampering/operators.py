@@ -54,6 +54,7 @@ class Operator(Harmless):
         files_by: by which of the manual's commands the files are copied, `cp` or `tar`.
         differs: how the mutant is known to differ from an intact restore without asking our judge: the restored
             `content` does, or the backup `set` does, or only the `procedure` did.
+        replicas: of file-storage in the deployment that it strikes.
         seed, intensity: see `Strike`.
     """
 
@@ -64,6 +65,7 @@ class Operator(Harmless):
     checks: tuple[str, ...] = ()
     files_by: Literal["cp", "tar"] = "tar"
     differs: Literal["content", "set", "procedure"] = "content"
+    replicas: int = 1
     seed: int = 1
     intensity: int = 1
     _struck: list[str] = field(default_factory=list, compare=False, repr=False)
@@ -151,6 +153,7 @@ def operator(
     loses: tuple[str, ...] = ("session-db",),
     files_by: Literal["cp", "tar"] = "tar",
     differs: Literal["content", "set", "procedure"] = "content",
+    replicas: int = 1,
 ) -> Callable[[Act], Act]:
     """Register the function below as an operator; see `Operator` for what the words mean."""
 
@@ -168,6 +171,7 @@ def operator(
             checks=wanted,
             files_by=files_by,
             differs=differs,
+            replicas=replicas,
         )
         return act
 
