@@ -1,7 +1,7 @@
 """The command line: the same engine as `pytest scenarios/`, with live phases.
 
-Exit status: 0 PASS (and every control caught), 1 FAIL (or a control that was not caught), 2 could not tell: usage,
-environment, INCONCLUSIVE, nothing ran. Errors are one message, never a traceback.
+Exit status: 0 PASS (and every control caught), 1 FAIL, 2 could not tell: usage, environment, INCONCLUSIVE, a control
+that was not caught, nothing ran. Errors are one message, never a traceback.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -18,15 +19,18 @@ from rehearsal import __version__
 from rehearsal.cleaning import clean
 from rehearsal.doctor import examine, render
 from rehearsal.errors import RehearsalError, UsageError
+from rehearsal.journal import JOURNAL
 from rehearsal.judging import judge
-from rehearsal.options import declare_options, read_options
-from rehearsal.record import RECORD, read_record
+from rehearsal.options import declare_options, declare_proof_options, read_options, read_proof_options
+from rehearsal.proof.proving import prove
+from rehearsal.record import RECORD, SCHEMA_VERSION, read_record
 from rehearsal.report import write_reports
 from rehearsal.run import Performed, Run
 from rehearsal.scenario import Scenario
 from rehearsal.scenario_files import default_folder, load_scenarios, pick_scenarios
 from rehearsal.side_by_side import perform_side_by_side
 from rehearsal.telling import LivePhases, tell_findings, tell_kept, tell_outcome, tell_total
+from rehearsal.telling_proof import LiveTrials, tell_proof
 from rehearsal.verdicts import Judgement, Verdict, weigh, worst
 
 _STATUS = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.NOT_RUN: 2}
@@ -66,6 +70,16 @@ def _read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
     doctor = commands.add_parser("doctor", help="list every tool found or missing, with the next command to type")
     doctor.set_defaults(act=_examine)
+
+    proving = commands.add_parser(
+        "prove",
+        help="every operator and benign change against the judge: how much it would have caught",
+        description="Rehearses with every operator that damages and every change that is no damage, on the local "
+        "cluster, and writes the figure to proof.json and proof.md. Exit status 0 only if every mutant was killed and "
+        "named and every benign run was green.",
+    )
+    declare_proof_options(proving.add_argument)
+    proving.set_defaults(act=_prove)
 
     cleaning = commands.add_parser("clean", help="remove what dead or kept runs left behind, and nothing else")
     cleaning.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where run folders are")
@@ -139,9 +153,22 @@ def _tell_with_name(run: Run, scenario: Scenario) -> None:
 
 
 def _find_rehearsals(folder: Path) -> list[Path]:
-    if (folder / RECORD).exists() or not folder.is_dir():
-        return [folder]
-    found = sorted(path.parent for path in folder.glob(f"*/{RECORD}"))
+    """A rehearsal's folder, or every one in a run's folder: also those that died and left a journal alone."""
+    if folder.name == RECORD:
+        folder = folder.parent
+    left = (RECORD, JOURNAL)
+    try:
+        if any((folder / name).exists() for name in left):
+            return [folder]
+        # a folder with a dot is the run's own: what its rehearsals shared
+        children = sorted(child for child in folder.iterdir() if not child.name.startswith("."))
+        found = [child for child in children if any((child / name).exists() for name in left)]
+    except OSError as error:
+        raise UsageError(
+            f"there is nothing to judge: {error.strerror}",
+            where=str(folder),
+            hint="give a run's folder, such as runs/latest, or a scenario's folder in it",
+        ) from error
     if not found:
         raise UsageError(
             "there is no rehearsal here",
@@ -152,20 +179,27 @@ def _find_rehearsals(folder: Path) -> list[Path]:
 
 
 def _judge(arguments: argparse.Namespace) -> int:
-    outcomes = []
-    for folder in _find_rehearsals(arguments.run):
-        try:
-            record = read_record(folder)
-        except RehearsalError as error:
-            print(f"{Verdict.INCONCLUSIVE:<12} {folder.name}: {error}")
-            outcomes.append(Verdict.INCONCLUSIVE)
-            continue
-        judgement = judge(record, folder)
-        outcomes.append(weigh(judgement.verdict, judgement.control))
-        _tell_judgement(record.scenario, judgement)
-        if arguments.write:
-            print(f"  written: {folder / 'report.html'}: {write_reports(folder, record, judgement).verdict}")
+    outcomes = [_judge_rehearsal(folder, arguments.write) for folder in _find_rehearsals(arguments.run)]
+    if len(outcomes) > 1:
+        counted = Counter(outcomes)
+        print(f"\n{worst(outcomes)}: {', '.join(f'{counted[one]} {one}' for one in Verdict if counted[one])}")
     return _STATUS[worst(outcomes)]
+
+
+def _judge_rehearsal(folder: Path, write: bool) -> Verdict:
+    """Judge one rehearsal and say so; a record that cannot be read is INCONCLUSIVE, with what to do."""
+    try:
+        record = read_record(folder)
+    except RehearsalError as error:
+        print(f"{Verdict.INCONCLUSIVE:<12} {folder.name}: {error}")
+        return Verdict.INCONCLUSIVE
+    judgement = judge(record, folder)
+    _tell_judgement(record.scenario, judgement)
+    if record.schema_version != SCHEMA_VERSION:
+        print(f"  its record is of schema version {record.schema_version}, by release {record.tool_version}")
+    if write:
+        print(f"  written: {folder / 'report.html'}: {write_reports(folder, record, judgement).verdict}")
+    return weigh(judgement.verdict, judgement.control)
 
 
 def _tell_judgement(scenario: str, judgement: Judgement) -> None:
@@ -180,6 +214,12 @@ def _list_scenarios(arguments: argparse.Namespace) -> int:
     for scenario in _load(arguments):
         print(f"{scenario.name:<28} {scenario.title}")
     return 0
+
+
+def _prove(arguments: argparse.Namespace) -> int:
+    proven = prove(read_proof_options(arguments), LiveTrials())
+    print("\n".join(tell_proof(proven)))
+    return 0 if proven.proof.is_whole else 1
 
 
 def _examine(arguments: argparse.Namespace) -> int:

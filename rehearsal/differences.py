@@ -13,44 +13,16 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 from pathlib import Path
 
-from rehearsal.evidence import merge_lines
-from rehearsal.inventory import (
-    DatabaseInventory,
-    Difference,
-    Differences,
-    FilesInventory,
-    TableInventory,
-)
+from rehearsal.collected import Collected, count, shorten
+from rehearsal.evidence import Companion, merge_lines
+from rehearsal.inventory import DatabaseInventory, Differences, FilesInventory, LineFile, TableInventory
+from rehearsal.row_differences import compare_rows
 
 ASPECTS = ("table", "rows", "large object", "sequence", "schema")
 """What `compare_databases` tells apart."""
 
-_SHOWN = 200
 _DANGLING = "dangling"
-
-
-class Collected:
-    """Differences being gathered: the first `limit` named, all counted."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._named: list[Difference] = []
-        self._total = 0
-        self.compared = 0
-
-    def add(self, kind: str, aspect: str, subject: str, detail: str = "") -> None:
-        self._total += 1
-        if len(self._named) < self._limit:
-            self._named.append(
-                Difference.model_validate({"kind": kind, "aspect": aspect, "subject": subject, "detail": detail})
-            )
-
-    @property
-    def total(self) -> int:
-        return self._total
-
-    def result(self) -> Differences:
-        return Differences(named=tuple(self._named), total=self._total, compared=self.compared)
+_HISTORY = "public.flyway_schema_history"
 
 
 def compare_databases(
@@ -70,33 +42,43 @@ def compare_databases(
     for name in sorted(before.tables.keys() | after.tables.keys()):
         found["table"].compared += 1
         if name not in after.tables:
-            found["table"].add("missing", "table", name, f"{_count(before.tables[name].rows, 'row')} expected")
+            found["table"].add("missing", "table", name, f"{count(before.tables[name].rows, 'row')} expected")
         elif name not in before.tables:
-            found["table"].add("extra", "table", name, f"{_count(after.tables[name].rows, 'row')} found")
+            found["table"].add("extra", "table", name, f"{count(after.tables[name].rows, 'row')} found")
         else:
-            _compare_rows(name, before.tables[name], after.tables[name], folder, found["rows"])
+            compare_rows(name, before.tables[name], after.tables[name], folder, found["rows"])
             _compare_objects(name, before.tables[name], after.tables[name], folder, found["large object"])
+    _compare_migrations(before, after, found["rows"])
     _compare_texts("sequence", before.sequences, after.sequences, found["sequence"], _name_sequence_change)
     _compare_texts("schema", before.schema_objects, after.schema_objects, found["schema"], name_text_change)
     return {aspect: collected.result() for aspect, collected in found.items()}
 
 
-def compare_files(before: FilesInventory, after: FilesInventory, folder: Path, limit: int = 20) -> Differences:
+def compare_files(
+    before: FilesInventory, after: FilesInventory, folder: Path, limit: int = 20, set_lines: LineFile | None = None
+) -> Differences:
     """Differences between two file-storage directories; aspect `directory` for directories, `file` for the rest.
+
+    Args:
+        set_lines: what the intact backup set held. An extra entry that is in it, with the same size and SHA-256, came
+            to the store between the inventory and the backup: it is explained, and no difference.
 
     Raises:
         EnvironmentUnfit: a line file is missing, was cut or edited, or is not sorted; `where` names it.
     """
     found = Collected(limit)
+    in_set = Companion(set_lines, folder, _path_of_entry)
 
     def judge(path: bytes, expected: bytes | None, present: bytes | None) -> None:
-        subject = _shorten(path.decode("utf-8", "backslashreplace"))
+        subject = shorten(path.decode("utf-8", "backslashreplace"))
         lines = [json.loads(line) for line in (expected, present) if line is not None]
         aspect = "directory" if all(entry[1] == "dir" for entry in lines) else "file"
         if len(lines) == 2:
             found.add("changed", aspect, subject, _name_entry_change(*lines))
         elif present is None:
             found.add("missing", aspect, subject, _describe_entry(lines[0]))
+        elif (held := in_set.find(path)) is not None and json.loads(held)[1:] == lines[0][1:4]:
+            found.explain(aspect, subject, _describe_entry(lines[0]))
         else:
             found.add("extra", aspect, subject, _describe_entry(lines[0]))
 
@@ -104,32 +86,14 @@ def compare_files(before: FilesInventory, after: FilesInventory, folder: Path, l
     return found.result()
 
 
-def _compare_rows(name: str, before: TableInventory, after: TableInventory, folder: Path, found: Collected) -> None:
-    """By key where both have their row lines; else, or where lines and digests contradict each other, by the table."""
-    same_sum = (before.rows, before.digest) == (after.rows, after.digest)
-    named = found.total
-    if before.row_lines is not None and after.row_lines is not None and before.key == after.key:
-
-        def judge(key: bytes, expected: bytes | None, present: bytes | None) -> None:
-            subject = f"{name} {_shorten(key.decode('utf-8', 'backslashreplace'))}"
-            if present is None:
-                found.add("missing", "rows", subject, "the row is gone")
-            elif expected is None:
-                found.add("extra", "rows", subject, "a row that was not there")
-            else:
-                found.add("changed", "rows", subject, "the row's digest differs")
-
-        found.compared += merge_lines(before.row_lines, after.row_lines, folder, _until_tab, judge)
-    else:
-        found.compared += max(before.rows, after.rows)
-    if not same_sum and found.total == named:
-        found.add("changed", "rows", name, _name_sum_change(before, after))
-
-
-def _name_sum_change(before: TableInventory, after: TableInventory) -> str:
-    if before.rows != after.rows:
-        return f"{_count(before.rows, 'row')} became {after.rows}"
-    return f"{_count(before.rows, 'row')}, content digest differs"
+def _compare_migrations(before: DatabaseInventory, after: DatabaseInventory, found: Collected) -> None:
+    """Those that are gone by their names, beside their rows: a service would run them again, on what they made."""
+    gone = [text for rank, text in before.migrations.items() if rank not in after.migrations]
+    if gone and _HISTORY in after.tables:
+        left = len(before.migrations) - len(gone)
+        more = f" (and {len(gone) - 3} more)" if len(gone) > 3 else ""
+        detail = f"{left} of {count(len(before.migrations), 'migration')}: {', '.join(gone[:3])}{more} gone"
+        found.add("missing", "rows", _HISTORY, detail)
 
 
 def _compare_objects(name: str, before: TableInventory, after: TableInventory, folder: Path, found: Collected) -> None:
@@ -137,7 +101,7 @@ def _compare_objects(name: str, before: TableInventory, after: TableInventory, f
 
     def judge(identity: bytes, expected: bytes | None, present: bytes | None) -> None:
         key, column, *_ = identity.decode("utf-8", "backslashreplace").split("\t")
-        subject = f"{name} {_shorten(key)} {column}" if key else f"{name} {column}"
+        subject = f"{name} {shorten(key)} {column}" if key else f"{name} {column}"
         if expected is not None and present is not None:
             found.add("changed", "large object", subject, _name_object_change(expected, present))
         elif expected is not None:
@@ -156,23 +120,34 @@ def _compare_objects(name: str, before: TableInventory, after: TableInventory, f
 
 
 def _describe_object(line: bytes) -> str:
-    size, sha256 = _object_of(line)
+    size, sha256, _ = _object_of(line)
     return "a dangling reference" if sha256 == _DANGLING else f"{size} bytes"
 
 
 def _name_object_change(expected: bytes, present: bytes) -> str:
-    (size, sha256), (size_found, sha256_found) = _object_of(expected), _object_of(present)
+    size, sha256, holder = _object_of(expected)
+    size_found, sha256_found, holder_found = _object_of(present)
     if sha256_found == _DANGLING:
         return f"{size} bytes expected, the object is gone: a dangling reference"
     if sha256 == _DANGLING:
         return f"a dangling reference expected, {size_found} bytes found"
     changes = [f"size {size} → {size_found}"] if size != size_found else []
-    return ", ".join([*changes, "sha256 differs"])
+    if sha256 != sha256_found:
+        changes.append("sha256 differs")
+    if holder and holder_found and holder != holder_found:
+        changes.append(name_text_change(_lay_out(holder), _lay_out(holder_found)))
+    return ", ".join(changes) or "the line differs"
 
 
-def _object_of(line: bytes) -> tuple[int, str]:
-    *_, size, sha256 = line.rstrip(b"\n").split(b"\t")
-    return int(size), sha256.decode("ascii")
+def _object_of(line: bytes) -> tuple[int, str, tuple[str, ...]]:
+    """Size, SHA-256, and owner and grants where the line has them."""
+    _, _, size, sha256, *holder = line.rstrip(b"\n").split(b"\t")
+    return int(size), sha256.decode("ascii"), tuple(text.decode("utf-8", "backslashreplace") for text in holder)
+
+
+def _lay_out(holder: tuple[str, ...]) -> str:
+    owner, grants = holder
+    return "\n".join([f"owner {owner}", *grants.split("; ")])
 
 
 def _whole_before_parts(name: str) -> tuple[bool, str]:
@@ -209,7 +184,7 @@ def name_text_change(before: str, after: str) -> str:
         if operation != "equal":
             pairs += zip_longest(expected[start:end], found[found_start:found_end], fillvalue="")
     first, rest = pairs[0], len(pairs) - 1
-    more = f" (and {_count(rest, 'more line')})" if rest else ""
+    more = f" (and {count(rest, 'more line')})" if rest else ""
     return f"{_show(first[0])} → {_show(first[1])}{more}"
 
 
@@ -241,18 +216,6 @@ def _name_entry_change(before: Entry, after: Entry) -> str:
 
 def _describe_entry(entry: Entry) -> str:
     return f"{entry[1]}, {entry[2]} bytes" if entry[1] == "file" else entry[1]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
-def _until_tab(line: bytes) -> bytes:
-    return line[: line.index(b"\t")]
 
 
 def _until_second_tab(line: bytes) -> bytes:

@@ -80,6 +80,33 @@ class _Reader:
         self._key = None
 
 
+class Companion:
+    """A third sorted line file, beside two that are being merged: asked for their keys, which rise."""
+
+    def __init__(self, evidence: LineFile | None, folder: Path, key_of: KeyOf) -> None:
+        """Verified like the other two; None: it holds nothing."""
+        if evidence is not None:
+            verify_lines(evidence, folder)
+        self._reader = _Reader(evidence, folder, key_of)
+
+    def find(self, key: bytes) -> bytes | None:
+        """The line of that key, or None; every key is at least the one asked for before."""
+        while self._reader.line is not None and self._reader.key < key:
+            self._reader.advance()
+        return self._reader.line if self._reader.line is not None and self._reader.key == key else None
+
+
+def read_lines(evidence: LineFile | None, folder: Path) -> Iterator[bytes]:
+    """Every line of a line file, verified before the first is given; none for None.
+
+    Raises:
+        EnvironmentUnfit: as `verify_lines` says.
+    """
+    if evidence is not None:
+        verify_lines(evidence, folder)
+        yield from _read_lines(folder / evidence.path)
+
+
 def _read_lines(path: Path) -> Iterator[bytes]:
     with path.open("rb", buffering=_CHUNK) as stream:
         yield from stream

@@ -24,6 +24,7 @@ from rehearsal.errors import EnvironmentUnfit
 JOURNAL = "journal.jsonl"
 _MASK = "[redacted]"
 _SHORTEST_SECRET = 4
+_TAIL = 1 << 20
 
 Listener = Callable[[Mapping[str, Any]], None]
 
@@ -181,3 +182,22 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return lines
+
+
+def read_last_line(path: Path) -> dict[str, Any]:
+    """The last whole line of a journal, however long the journal; empty where it has none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - _TAIL))
+        for raw in reversed(stream.read().split(b"\n")):
+            try:
+                line = json.loads(raw)
+            except ValueError:
+                continue
+            if isinstance(line, dict):
+                return line
+    return {}

@@ -10,17 +10,19 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
-from rehearsal.checks import CHECKS, Check, Evidence
+from rehearsal.checks import CHECKS, Check, Evidence, find_user_losses
 from rehearsal.errors import RehearsalError
 from rehearsal.record import Record
-from rehearsal.verdicts import ControlOutcome, Finding, Judgement, Verdict, worst
+from rehearsal.verdicts import ControlOutcome, Finding, Judgement, UserLosses, Verdict, worst
 
 
 def _run_check(name: str, check: Check, evidence: Evidence) -> tuple[Finding, ...]:
     try:
         return tuple(check(evidence))
     except RehearsalError as error:
-        message, details = f"could not be judged: {error.what}", (f"where: {error.where}",) if error.where else ()
+        message = f"could not be judged: {error.what}"
+        told = (("where", error.where), ("next", error.hint))
+        details = tuple(f"{word}: {text}" for word, text in told if text)
     except Exception as error:  # noqa: BLE001 - a crashed check must not hide the others, nor look green
         log = evidence.folder / "logs" / f"check-{name}.txt"
         message, details = f"the check itself crashed: {error!r}", (f"traceback: logs/{log.name}",)
@@ -60,6 +62,14 @@ def _judge_control(record: Record, findings: Iterable[Finding]) -> ControlOutcom
     )
 
 
+def _tabulate_user_losses(evidence: Evidence) -> UserLosses | None:
+    """None also where it cannot be told: the check that could not tell is a finding of its own."""
+    try:
+        return find_user_losses(evidence)
+    except Exception:  # noqa: BLE001 - the table repeats what the checks find, and they say what broke
+        return None
+
+
 def judge(record: Record, folder: Path) -> Judgement:
     """Judge a rehearsal from its record and the evidence files in its folder.
 
@@ -73,4 +83,5 @@ def judge(record: Record, folder: Path) -> Judgement:
         verdict=worst(finding.verdict for finding in findings),
         findings=findings,
         control=_judge_control(record, findings),
+        user_losses=_tabulate_user_losses(evidence),
     )

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from rehearsal.clusters.choosing import LEVELS
+from rehearsal.proof.proving import ProofOptions
 from rehearsal.run import Options
 
 SIZES = ("s", "m", "l")
 _DEFAULTS = Options()
+_PROOF = ProofOptions()
 
 
 def declare_options(add: Callable[..., Any]) -> None:
@@ -60,6 +62,19 @@ def declare_options(add: Callable[..., Any]) -> None:
         metavar="CMD",
         help="the site's own command after the restore, such as a post-restore step",
     )
+    add(
+        "--start-services",
+        default="",
+        metavar="CMD",
+        help="the site's own command that starts the services on what was restored and waits for them; the stores are "
+        "looked at before and after it, and what it migrated is listed",
+    )
+    add(
+        "--show-values",
+        action="store_true",
+        default=False,
+        help="keep the values of rows in the evidence, and show what was expected and found where a row changed",
+    )
 
 
 def read_options(namespace: argparse.Namespace) -> Options:
@@ -75,4 +90,44 @@ def read_options(namespace: argparse.Namespace) -> Options:
         after_backup=namespace.after_backup,
         after_restore=namespace.after_restore,
         jobs=getattr(namespace, "jobs", 1),
+        start_services=namespace.start_services,
+        show_values=namespace.show_values,
+    )
+
+
+def declare_proof_options(add: Callable[..., Any]) -> None:
+    """Declare the options of `rehearsal prove`."""
+    add("--seeds", type=int, default=_PROOF.seeds, metavar="N", help="runs of every operator (default: 3)")
+    add(
+        "--benign-seeds",
+        type=int,
+        default=_PROOF.benign_seeds,
+        metavar="N",
+        help="runs of every benign change; from 20 on as many more as make 300 in all (default: 20)",
+    )
+    add("--jobs", type=int, default=_PROOF.jobs, metavar="N", help="worker processes (default: one a processor)")
+    add(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="this operator or benign change alone, by its name in docs/proof.md; may be repeated",
+    )
+    add("--runs", type=Path, default=_PROOF.runs, metavar="DIR", help="where what must be looked at is kept")
+    add(
+        "--docs", type=Path, default=_PROOF.docs, metavar="DIR", help="where proof.json and proof.md go (default: docs)"
+    )
+    add("--pg-bin", type=Path, default=None, metavar="DIR", help="folder of PostgreSQL server binaries")
+
+
+def read_proof_options(namespace: argparse.Namespace) -> ProofOptions:
+    """The options as given on a command line."""
+    return ProofOptions(
+        seeds=namespace.seeds,
+        benign_seeds=namespace.benign_seeds,
+        jobs=namespace.jobs,
+        only=tuple(namespace.only),
+        runs=namespace.runs,
+        docs=namespace.docs,
+        pg_bin=namespace.pg_bin,
     )

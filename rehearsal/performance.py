@@ -39,7 +39,7 @@ class Setting:
         command: the command line to repeat it.
         open_store: makes the Store for a spec on a cluster.
         notes: remarks for the report.
-        after_backup, after_restore: the site's own commands.
+        after_backup, after_restore, start_services: the site's own commands.
     """
 
     deployment: Deployment
@@ -52,6 +52,7 @@ class Setting:
     notes: tuple[str, ...] = ()
     after_backup: Hook | None = None
     after_restore: Hook | None = None
+    start_services: Hook | None = None
 
 
 class Performance:
@@ -62,6 +63,7 @@ class Performance:
         self.setting = setting
         self.journal = journal
         self.folder = folder
+        self.tampers = scenario.tampering is not None
         self.tampering = scenario.tampering or Harmless()
         self.method = self.tampering.method(scenario.method)
         self.loss = self.tampering.loss(scenario.loss)

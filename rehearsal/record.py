@@ -1,23 +1,34 @@
 """The record: everything the judge needs to know of one rehearsal, written before anybody judges.
 
 `record.json` and the line files it names are the evidence; the judgement is made from them alone, on any machine, so
-an old rehearsal can be judged again by newer checks. The schema is versioned; another version is refused in words.
+an old rehearsal can be judged again by newer checks. The schema is versioned (docs/records.md): an older record is
+read as it is, what it does not hold is None. The file carries its own SHA-256, and each inventory that of its line
+files, so that one that was cut or edited is refused in words.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from rehearsal import __version__
 from rehearsal.backup_set import ArtefactState, Manifest, write_atomically
 from rehearsal.errors import EnvironmentUnfit
-from rehearsal.inventory import DatabaseInventory, FilesInventory
+from rehearsal.inventory import DatabaseInventory, FilesInventory, LineFile
+from rehearsal.journal import JOURNAL, read_last_line
 
 RECORD = "record.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 2
+"""What is written. Version 1 (the first releases) had no seal; it is read all the same."""
+START_SERVICES = "start-services command"
+"""Name of the phase that starts the services; a record without it has no settled inventories."""
+_SEALED_FROM = 2
+_SEAL = "sha256"
+_SHOWN = 200
 
 AnyInventory = Annotated[DatabaseInventory | FilesInventory, Field(discriminator="kind")]
 
@@ -57,6 +68,24 @@ class MarkState(_Entry):
     looked: bool = False
 
 
+class HeartbeatState(_Entry):
+    """Heartbeats written into a store while the backup ran: each a number and an instant, over the one before.
+
+    Attributes:
+        beats: how many were written; first_at, last_at: instants of the first and the last.
+        found_beat, found_at: the one that was there after the restore; None: none was.
+        looked: somebody looked after the restore.
+    """
+
+    place: str
+    beats: int
+    first_at: str
+    last_at: str
+    found_beat: int | None = None
+    found_at: str | None = None
+    looked: bool = False
+
+
 class LossProof(_Entry):
     """What was seen between the loss and the restore.
 
@@ -81,9 +110,16 @@ class StoreRecord(_Entry):
     seeded: dict[str, int] = {}
     before: AnyInventory | None = None
     after: AnyInventory | None = None
+    """Taken before anything starts on what was restored."""
+    settled: AnyInventory | None = None
+    """Taken once the services run again; None: they were not started (`--start-services`)."""
     nonce: MarkState | None = None
     marker: MarkState | None = None
+    heartbeat: HeartbeatState | None = None
     loss: LossProof | None = None
+    set_lines: LineFile | None = None
+    """What the intact backup set held of a file-storage just before the restore, a line per directory and file, sorted:
+    `[path, type, size, sha256]` as in a `FilesInventory`. None: the set has no such tree, or was damaged."""
     claim_end: str | None = None
     """UID of the claim at the end, for stores that were not lost: must equal `claim_start`."""
     claim_start: str | None = None
@@ -113,7 +149,8 @@ class Trouble(_Entry):
 class Record(_Entry):
     """One rehearsal, as it happened."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
+    """As it was written: a check that wants what an older version did not hold has nothing to say."""
     tool_version: str
     run_id: str
     scenario: str
@@ -149,9 +186,16 @@ class Record(_Entry):
         return next((store for store in self.stores if store.name == name), None)
 
 
+def _make_seal(facts: dict[str, Any]) -> str:
+    """SHA-256, hex, of a record as canonical JSON: keys sorted, no blanks, ASCII."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
+
+
 def write_record(folder: Path, record: Record) -> None:
-    """Write `record.json` into a rehearsal's folder, to a temporary name first."""
-    write_atomically(folder / RECORD, record.model_dump_json(indent=1) + "\n")
+    """Write `record.json`, sealed, into a rehearsal's folder, to a temporary name first."""
+    facts = json.loads(record.model_dump_json())
+    sealed = {_SEAL: _make_seal(facts), **facts}
+    write_atomically(folder / RECORD, json.dumps(sealed, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_record(folder: Path) -> Record:
@@ -161,28 +205,88 @@ def read_record(folder: Path) -> Record:
         EnvironmentUnfit: there is none (the run died), it was cut or edited, or it has another schema version.
     """
     path = folder / RECORD
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    facts = _load(path)
+    seal = facts.pop(_SEAL, None)
+    version = facts.get("schema_version")
+    if type(version) is not int:
         raise EnvironmentUnfit(
-            "no record: the rehearsal died before it wrote one, or this is not a rehearsal's folder",
-            where=str(folder),
-            hint=f"tail -n 3 {folder / 'journal.jsonl'}",
-        ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise EnvironmentUnfit(f"the record is cut short or was edited: {error}", where=str(path)) from error
-    version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if version != SCHEMA_VERSION:
-        raise EnvironmentUnfit(
-            f"its schema version is {version!r}; this rehearsal reads version {SCHEMA_VERSION}",
+            "it names no schema version: it is no record of a rehearsal, or was edited",
             where=str(path),
-            hint="judge it with the release that wrote it (its `tool_version` says which)",
+            hint="judge the record as it was written, from a copy; or rehearse again",
+        )
+    if not 1 <= version <= SCHEMA_VERSION:
+        raise EnvironmentUnfit(
+            f"its schema version is {version}; release {__version__} reads versions 1 to {SCHEMA_VERSION}",
+            where=str(path),
+            hint=f"judge it with release {facts.get('tool_version')}, which wrote it, or later",
+        )
+    if seal != _make_seal(facts) and (seal is not None or version >= _SEALED_FROM):
+        raise EnvironmentUnfit(
+            "the record was edited after it was written: its own SHA-256 is "
+            f"{'another one' if seal is not None else 'gone'}",
+            where=str(path),
+            hint="judge the record as it was written, from a copy; or rehearse again: an edited record proves nothing",
         )
     try:
-        return Record.model_validate(raw)
+        return Record.model_validate_json(json.dumps(facts), strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        raise _explain_misfit(error, facts, path) from error
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """The JSON object in a record's file."""
+    try:
+        raw = json.loads(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError as error:
+        raise _explain_absence(path.parent) from error
+    except OSError as error:
+        raise EnvironmentUnfit(f"the record cannot be read: {error.strerror}", where=str(path)) from error
+    except (ValueError, RecursionError) as error:
         raise EnvironmentUnfit(
-            f"the record does not fit its schema: {place}: {first['msg']}", where=str(path)
+            f"the record is cut short or was edited: {error}",
+            where=str(path),
+            hint="judge the record as it was written, from a copy; or rehearse again",
         ) from error
+    if not isinstance(raw, dict):
+        raise EnvironmentUnfit("it is no record: it holds no JSON object", where=str(path))
+    return raw
+
+
+def _explain_absence(folder: Path) -> EnvironmentUnfit:
+    """What a folder without a record is: a run that died (or is still on), or something else altogether."""
+    journal = folder / JOURNAL
+    try:
+        last = read_last_line(journal)
+    except OSError:
+        return EnvironmentUnfit(
+            "neither a record nor a journal: this is not a rehearsal's folder",
+            where=str(folder),
+            hint="give a run's folder, such as runs/latest, or a scenario's folder in it",
+        )
+    what = "no record: the rehearsal died before it wrote one, or is still on"
+    if last:
+        said = next((last[key] for key in ("error", "message", "command", "state", "name") if last.get(key)), "")
+        said = f"{last.get('event', '')} {said}".strip()
+        said = said if len(said) <= _SHOWN else f"{said[:_SHOWN]}…"
+        what += f"; its journal ends at {last.get('at', '?')} in phase {last.get('phase') or '(none)'!r}: {said}"
+    else:
+        what += "; its journal is empty"
+    return EnvironmentUnfit(what, where=str(folder), hint=f"tail -n 3 {journal}; then rehearse again")
+
+
+def _explain_misfit(error: ValidationError, facts: dict[str, Any], path: Path) -> EnvironmentUnfit:
+    """The first place that does not fit, in words; a field nobody knows here was written by a later release."""
+    unknown = next((found for found in error.errors() if found["type"] == "extra_forbidden"), None)
+    first = unknown or error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if unknown is None:
+        return EnvironmentUnfit(
+            f"the record does not fit its schema: {place}: {first['msg']}",
+            where=str(path),
+            hint="judge the record as it was written, from a copy; or rehearse again",
+        )
+    return EnvironmentUnfit(
+        f"release {__version__} does not know its field {place}",
+        where=str(path),
+        hint=f"judge it with release {facts.get('tool_version')}, which wrote it, or later",
+    )

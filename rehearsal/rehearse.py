@@ -12,14 +12,16 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from rehearsal.backup_set import read_manifest, verify_set
+from rehearsal.backup_set import Artefact, read_manifest, verify_manifest, verify_set
 from rehearsal.deployment import StoreSpec
 from rehearsal.errors import EnvironmentUnfit
+from rehearsal.heartbeats import beating, read_heartbeat
 from rehearsal.journal import Journal, now
 from rehearsal.performance import Hook, Performance, Setting
-from rehearsal.record import LossProof, MarkState, Record, StoreRecord, write_record
-from rehearsal.roles import Cluster, Mark, Stage, Store
+from rehearsal.record import START_SERVICES, LossProof, MarkState, Record, StoreRecord, write_record
+from rehearsal.roles import SETTLED, Cluster, Mark, Stage, Store
 from rehearsal.scenario import Scenario
+from rehearsal.stores.line_files import LineWriter
 
 _RESERVED = 4 << 20
 """Bytes kept free on the disk until the record is written."""
@@ -62,12 +64,26 @@ class _Programme(Performance):
         self.across_stores(look)
 
     def back_up(self) -> None:
-        self.method.back_up(self.stage)
+        with beating(self.stage, self.stores, self.journal) as (stage, heartbeats):
+            self.method.back_up(stage)
+        self.record.notes += heartbeats.troubles
+        for spec, _, entry in self.each_store():
+            entry.heartbeat = heartbeats.states.get(spec.name)
         self.record.manifest = read_manifest(self.stage.backup_folder)
 
     def verify_set(self) -> None:
-        if self.record.manifest is not None:
-            self.record.artefacts = verify_set(self.stage.backup_folder, self.record.manifest.artefacts)
+        manifest, folder = self.record.manifest, self.stage.backup_folder
+        if manifest is not None:
+            states = verify_set(folder, manifest.artefacts, self._keep_listing)
+            self.record.artefacts = (*states, verify_manifest(folder, manifest))
+
+    def _keep_listing(self, artefact: Artefact, lines: list[bytes]) -> None:
+        entry = self.record.store(artefact.store)
+        if entry is not None:
+            with LineWriter(self.folder, f"inventory/set/{artefact.store}/entries") as writer:
+                for line in lines:
+                    writer.write(line)
+                entry.set_lines = writer.finish()
 
     def lose(self) -> None:
         for spec in self.stage.lost:
@@ -97,8 +113,20 @@ class _Programme(Performance):
             for mark in (entry.nonce, entry.marker):
                 if mark is not None:
                     mark.found, mark.looked = store.read_mark(mark.kind), True
+            if entry.heartbeat is not None:
+                entry.heartbeat = read_heartbeat(store, entry.heartbeat, self.journal)
             entry.after = store.take_inventory("after")
             entry.claim_end = self.claim_uid(spec)
+
+        self.across_stores(look)
+
+    def take_inventory_settled(self) -> None:
+        """Once more, of what was restored, now that the services run on it."""
+
+        def look(spec: StoreSpec, store: Store, entry: StoreRecord) -> None:
+            del spec
+            if entry.lost:
+                entry.settled = store.take_inventory(SETTLED)
 
         self.across_stores(look)
 
@@ -118,6 +146,7 @@ def _programme(performance: _Programme) -> Sequence[tuple[str, Callable[[], None
         ("tamper before nonce", lambda: p.note_damage(p.tampering.before_nonce(stage, p.method))),
         ("nonce", p.write_nonces),
         ("inventory before", p.take_inventory_before),
+        ("tamper before backup", lambda: p.note_damage(p.tampering.before_backup(stage))),
         ("back up", p.back_up),
         ("marker", p.write_markers),
         ("tamper with the set", lambda: p.note_damage(p.tampering.after_backup(stage))),
@@ -129,8 +158,10 @@ def _programme(performance: _Programme) -> Sequence[tuple[str, Callable[[], None
         ("tamper with the system", lambda: p.note_damage(p.tampering.after_restore(stage))),
         ("after-restore command", _bind(setting.after_restore, stage)),
         ("inventory after", p.take_inventory_after),
+        (START_SERVICES, _bind(setting.start_services, stage)),
+        ("inventory settled", p.take_inventory_settled if setting.start_services else None),
     ]
-    tampers = performance.record.control is not None
+    tampers = performance.tampers
     return [(name, step) for name, step in phases if step and (tampers or not name.startswith("tamper"))]
 
 

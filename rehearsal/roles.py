@@ -16,6 +16,10 @@ from rehearsal.deployment import DatabaseSpec, Deployment, StoreSpec
 from rehearsal.inventory import Inventory
 from rehearsal.journal import Journal
 
+SETTLED = "settled"
+"""The moment after the services were started: what they rewrite or add by themselves is left out of the row lines that
+are held against the inventory before it."""
+
 ByteSource = bytes | Path | IO[bytes] | Iterator[bytes]
 """Bytes for a process's standard input: a value, a file, an open binary stream, or an iterator of chunks."""
 
@@ -184,6 +188,10 @@ class Store(Protocol):
         """Write the nonce (`kind="nonce"`) or the marker (`kind="marker"`) into the store, where its inventory does not
         look."""
 
+    def repeat_mark(self, kind: str) -> AbstractContextManager[Callable[[str], Mark]]:
+        """A way to write a mark of that kind (`kind="heartbeat"`) again and again at little cost, each over the one
+        before, whole or not at all; what was written last stays. Values of one length."""
+
     def read_mark(self, kind: str) -> str | None:
         """The value written by `write_mark`, or None where it is not there."""
 
@@ -266,6 +274,9 @@ class Tampering(Protocol):
     def before_nonce(self, stage: Stage, method: Method) -> str:
         """After the seed, before the nonce is written. Every hook returns a piece of the damaged object's name, as a
         finding's subject must contain it, or "" when it damaged nothing yet."""
+
+    def before_backup(self, stage: Stage) -> str:
+        """The inventory is taken, the backup is not."""
 
     def after_backup(self, stage: Stage) -> str:
         """The backup set is complete."""

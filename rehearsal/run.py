@@ -22,27 +22,26 @@ from rehearsal import __version__
 from rehearsal.chipster.manifests import make_stand_ins
 from rehearsal.chipster.seeding import Seed
 from rehearsal.clusters.choosing import ClusterSession, Wish, open_session
-from rehearsal.deployment import Deployment, StoreSpec
+from rehearsal.deployment import Deployment
 from rehearsal.errors import EnvironmentUnfit, RehearsalError
 from rehearsal.interrupts import hold_interrupts
 from rehearsal.journal import JOURNAL, Journal, Listener, Redactor
 from rehearsal.judging import judge
+from rehearsal.lifetime import close_cluster, own_ourselves, seeded_stores
 from rehearsal.performance import Setting
-from rehearsal.processes import identify_ourselves
 from rehearsal.record import Record, Trouble, read_record, write_record
 from rehearsal.rehearse import rehearse
 from rehearsal.report import Report, write_reports, write_run_summary
-from rehearsal.roles import Cluster, Store
+from rehearsal.roles import Cluster
 from rehearsal.scenario import Scenario
 from rehearsal.shell import Shell
 from rehearsal.site_commands import SiteCommand
-from rehearsal.stores import open_store
 from rehearsal.values import make_deployment, read_values, redact_values
 from rehearsal.verdicts import Verdict, weigh, worst
 
 Size = Literal["s", "m", "l"]
 
-SHARED = "shared"
+SHARED = ".shared"
 """Folder of what the rehearsals of a run share, where they go on side by side."""
 
 _MEMORY_NEED: Mapping[str, int] = {"s": 2 << 30, "m": 0, "l": 0}
@@ -60,7 +59,8 @@ class Options:
         seed, size: of the data.
         keep: leave the clusters up and say how to look inside and how to remove them.
         pg_bin: folder of PostgreSQL server binaries, for `local`.
-        after_backup, after_restore: the site's own commands; "" for none.
+        after_backup, after_restore, start_services: the site's own commands; "" for none.
+        show_values: keep the values of rows in the evidence, and show them in findings.
         jobs: rehearsals at the same time.
     """
 
@@ -74,6 +74,8 @@ class Options:
     after_backup: str = ""
     after_restore: str = ""
     jobs: int = 1
+    start_services: str = ""
+    show_values: bool = False
 
     def repeat(self, scenario: str, level: str) -> str:
         """The command line that repeats one rehearsal with these options on that level."""
@@ -82,9 +84,16 @@ class Options:
             words += ["--values", str(path)]
         if self.pg_bin:
             words += ["--pg-bin", str(self.pg_bin)]
-        for option, command in (("--after-backup", self.after_backup), ("--after-restore", self.after_restore)):
+        commands = {
+            "--after-backup": self.after_backup,
+            "--after-restore": self.after_restore,
+            "--start-services": self.start_services,
+        }
+        for option, command in commands.items():
             if command:
                 words += [option, command]
+        if self.show_values:
+            words.append("--show-values")
         return shlex.join(words)
 
 
@@ -126,12 +135,6 @@ def _point_latest(runs: Path, folder: Path) -> None:
         link.replace(runs / "latest")
     except OSError:
         link.unlink(missing_ok=True)
-
-
-def _own_ourselves(journal: Journal) -> None:
-    """Write down which process this is, so that `rehearsal clean` leaves a live run alone."""
-    ours = identify_ourselves()
-    journal.own("harness", str(ours.pid), start_time=ours.start_time, boot_id=ours.boot_id)
 
 
 @dataclass
@@ -231,7 +234,7 @@ class Run:
         journal = Journal(folder / JOURNAL, self._redactor, self.listeners)
         failure: RehearsalError | None = None
         try:
-            _own_ourselves(journal)
+            own_ourselves(journal)
             try:
                 self._rehearse(scenario, folder, journal)
             except RehearsalError as error:
@@ -252,7 +255,7 @@ class Run:
         folder = self.folder / SHARED
         journal = Journal(folder / JOURNAL, self._redactor, self.listeners)
         try:
-            _own_ourselves(journal)
+            own_ourselves(journal)
             with journal.step("prepare"):
                 self.session.prepare(folder, secrets.token_hex(16), journal, Shell(journal))
         finally:
@@ -275,27 +278,11 @@ class Run:
                 self.kept += cluster.look_inside()
                 journal.note("kept: the cluster is left up; remove it with `rehearsal clean`", commands=self.kept)
             else:
-                self._close(cluster, folder, journal)
-
-    def _close(self, cluster: Cluster, folder: Path, journal: Journal) -> None:
-        journal.forgive()
-        try:
-            # a first Ctrl-C waits until everything is removed; who types a second one leaves the rest to `clean`
-            with hold_interrupts(patience=1), journal.step("clean up"):
-                cluster.close()
-        except RehearsalError as error:
-            record = read_record(folder)
-            record.troubles.append(
-                Trouble(phase="clean up", message=error.what, where=error.where, hint=error.hint or "rehearsal clean")
-            )
-            write_record(folder, record)
+                close_cluster(cluster, folder, journal)
 
     def _setting(self, scenario: Scenario, folder: Path, shell: Shell) -> Setting:
         options = self.options
         seed = Seed(options.seed, options.size, self.deployment.file_replicas)
-
-        def open_seeded_store(spec: StoreSpec, cluster: Cluster, into: Path, journal: Journal) -> Store:
-            return open_store(spec, cluster, into, journal, seed)
 
         def site_command(option: str, command: str) -> SiteCommand | None:
             return SiteCommand(option, command, shell, folder) if command else None
@@ -307,10 +294,11 @@ class Run:
             size=options.size,
             run_id=self.folder.name,
             command=options.repeat(scenario.name, self.session.level),
-            open_store=open_seeded_store,
+            open_store=seeded_stores(seed, options.show_values),
             notes=self._notes(),
             after_backup=site_command("--after-backup", options.after_backup),
             after_restore=site_command("--after-restore", options.after_restore),
+            start_services=site_command("--start-services", options.start_services),
         )
 
     def _notes(self) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
-"""The site's own commands between the phases: `--after-backup` and `--after-restore`.
+"""The site's own commands between the phases: `--after-backup`, `--after-restore` and `--start-services`.
 
-A site carries its backup set through its own backup system and back, or runs a post-restore step of its own. The
-command gets what it needs in its environment, passwords through a PGPASSFILE that is gone afterwards; whatever it
-changes must be seen by the checks like any other damage. A non-zero status makes the rehearsal INCONCLUSIVE.
+A site carries its backup set through its own backup system and back, runs a post-restore step of its own, or starts
+the services on what was restored, which migrate it. The command gets what it needs in its environment, passwords
+through a PGPASSFILE that is gone afterwards; whatever it changes must be seen by the checks like any other damage. A
+non-zero status makes the rehearsal INCONCLUSIVE.
 """
 
 from __future__ import annotations

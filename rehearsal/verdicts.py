@@ -61,6 +61,44 @@ class ControlOutcome(BaseModel):
     caught: bool
 
 
+class UserLoss(BaseModel):
+    """What one user lost.
+
+    Attributes:
+        user: as a rule names them, `jaas/chipster`.
+        sessions: their sessions that cannot be opened as before, and those that are no longer shared with them.
+        datasets: lost in their own sessions.
+        cannot_log_in: auth does not know them any more.
+        first: the first losses, a sentence each.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    user: str
+    sessions: int = 0
+    datasets: int = 0
+    cannot_log_in: bool = False
+    first: tuple[str, ...] = ()
+
+
+class UserLosses(BaseModel):
+    """What users lost, the one who lost most first; `more_users` are counted and not listed.
+
+    Attributes:
+        sessions: that cannot be opened as before, out of `of_sessions` that somebody saw.
+        datasets, logins: lost in all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    users: tuple[UserLoss, ...]
+    more_users: int = 0
+    sessions: int
+    of_sessions: int
+    datasets: int
+    logins: int
+
+
 class Judgement(BaseModel):
     """What the checks say of one record."""
 
@@ -69,6 +107,8 @@ class Judgement(BaseModel):
     verdict: Verdict
     findings: tuple[Finding, ...]
     control: ControlOutcome | None = None
+    user_losses: UserLosses | None = None
+    """None: nobody lost anything, or nothing can be said."""
 
 
 def weigh(verdict: Verdict, control: ControlOutcome | None) -> Verdict:

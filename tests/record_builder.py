@@ -19,6 +19,27 @@ def write_lines(folder: Path, path: str, lines: list[str]) -> LineFile:
     return LineFile(path=path, lines=len(lines), sha256=hashlib.sha256(content).hexdigest())
 
 
+Sessions = dict[str, tuple[list[str], list[str]]]
+Datasets = list[tuple[str, str, str, int | None, str | None, int | None]]
+
+
+def make_links(
+    folder: Path, moment: str, sessions: Sessions | None = None, datasets: Datasets | None = None
+) -> dict[str, LineFile]:
+    """Sessions with their owners and the others who see them; datasets as (file, session, dataset, size, storage,
+    state). By default one session with one dataset, which has no file."""
+    sessions = {"s1": (["jaas/y"], [])} if sessions is None else sessions
+    datasets = [("", "s1", "d1", None, None, None)] if datasets is None else datasets
+    lines = {
+        "sessions": [f'["{name}"]\t{json.dumps([2, *users])}' for name, users in sessions.items()],
+        "datasets": [f"{json.dumps(row[:3])}\t{json.dumps(row[3:])}" for row in datasets],
+    }
+    return {
+        name: write_lines(folder, f"inventory/{moment}/session-db/{name}.links", sorted(those))
+        for name, those in lines.items()
+    }
+
+
 def make_database(folder: Path, moment: str, rows: dict[str, int] | None = None) -> DatabaseInventory:
     """Table public.session with these key → digest rows."""
     rows = {"a": 10, "b": 20} if rows is None else rows
@@ -36,6 +57,7 @@ def make_database(folder: Path, moment: str, rows: dict[str, int] | None = None)
         tables={"public.session": table},
         sequences={"rehearsal_extras.s": "7 t"},
         schema_objects={"function rehearsal_extras.f()": "text"},
+        link_lines=make_links(folder, moment),
     )
 
 

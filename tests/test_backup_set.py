@@ -12,6 +12,7 @@ from rehearsal.backup_set import (
     Manifest,
     measure,
     read_manifest,
+    verify_manifest,
     verify_set,
     write_atomically,
     write_manifest,
@@ -94,3 +95,29 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_temporary(
         write_atomically(target, "new")
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["report.json"]
+
+
+def test_a_manifest_made_anew_over_a_damaged_artefact_is_found(backup: tuple[Path, Manifest]) -> None:
+    folder, manifest = backup
+    assert verify_manifest(folder, manifest).intact
+    (folder / "session-db.sql").write_bytes(b"SELECT 2;\n")
+    size, sha256, files = measure(folder, "session-db.sql", "file")
+    damaged = manifest.artefacts[0].model_copy(update={"size": size, "sha256": sha256, "files": files})
+    write_manifest(folder, manifest.model_copy(update={"artefacts": (damaged, *manifest.artefacts[1:])}))
+    state = verify_manifest(folder, manifest)
+    assert (state.path, state.intact) == ("manifest.json", False)
+
+
+def test_a_manifest_laid_out_otherwise_is_the_same_manifest(backup: tuple[Path, Manifest]) -> None:
+    folder, manifest = backup
+    (folder / "manifest.json").write_text(manifest.model_dump_json(), encoding="utf-8")
+    assert verify_manifest(folder, manifest).intact
+
+
+def test_a_manifest_that_is_cut_or_missing_is_found(backup: tuple[Path, Manifest]) -> None:
+    folder, manifest = backup
+    (folder / "manifest.json").write_text(manifest.model_dump_json()[:40], encoding="utf-8")
+    assert not verify_manifest(folder, manifest).intact
+    (folder / "manifest.json").unlink()
+    state = verify_manifest(folder, manifest)
+    assert (state.found_size, state.intact) == (None, False)

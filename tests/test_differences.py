@@ -73,6 +73,63 @@ def test_rows_are_named_by_key(folder: Path) -> None:
     )
 
 
+def columned(folder: Path, rows: dict[str, tuple[int, str]], columns: tuple[str, ...]) -> TableInventory:
+    """A keyed table with these digests and columns' hashes by key."""
+    lines = [f"{json.dumps([key])}\t{rows[key][0]}\t{rows[key][1]}" for key in sorted(rows)]
+    plain = table(folder, {key: digest for key, (digest, _) in rows.items()})
+    return plain.model_copy(update={"columns": columns, "row_lines": keep(folder, lines)})
+
+
+@pytest.mark.parametrize(
+    ("found", "columns", "detail"),
+    [
+        ("80000001 80000009 80000003", ("a", "b", "c"), "column b differs (value hidden; --show-values shows it)"),
+        (
+            "80000008 80000002 80000009",
+            ("a", "b", "c"),
+            "columns a, c differ (values hidden; --show-values shows them)",
+        ),
+        ("80000003 80000001 80000009", ("c", "a", "b"), "column b differs (value hidden; --show-values shows it)"),
+        ("80000001 80000002", ("a", "b"), "the row's digest differs: the table has other columns (c)"),
+        ("80000001 80000002 80000003", ("a", "b", "c"), "the row's digest differs"),
+        ("", (), "the row's digest differs"),
+    ],
+)
+def test_changed_columns_are_named(folder: Path, found: str, columns: tuple[str, ...], detail: str) -> None:
+    """By their names, whatever their order; an older release's lines have none."""
+    before = columned(folder, {"k": (1, "800000018000000280000003")}, ("a", "b", "c"))
+    after = columned(folder, {"k": (2, found.replace(" ", ""))}, columns)
+    named = compare(folder, before, after).named
+    assert named == (Difference(kind="changed", aspect="rows", subject='public.t ["k"]', detail=detail),)
+
+
+def test_columns_in_another_order_are_no_change_of_the_row(folder: Path) -> None:
+    before = columned(folder, {"k": (1, "8000000180000002")}, ("a", "b"))
+    after = columned(folder, {"k": (1, "8000000280000001")}, ("b", "a"))
+    assert not compare(folder, before, after).total
+    assert compare(folder, before, columned(folder, {"k": (1, "8000000280000001")}, ("a", "b"))).total == 1
+
+
+def test_lines_of_an_older_release_are_compared_with_newer_ones(folder: Path) -> None:
+    newer = columned(folder, {"k": (2, "80000001")}, ("a",))
+    assert [one.detail for one in compare(folder, table(folder, {"k": 1}), newer).named] == ["the row's digest differs"]
+
+
+def test_missing_migrations_are_named(folder: Path) -> None:
+    history = {"public.flyway_schema_history": table(folder, {"1": 1})}
+    before = database(history, migrations={str(n): f"{n} Step {n}" for n in range(1, 7)})
+    after = database(history, migrations={"1": "1 Step 1", "6": "6 Step 6"})
+    assert compare_databases(before, after, folder)["rows"].named == (
+        Difference(
+            kind="missing",
+            aspect="rows",
+            subject="public.flyway_schema_history",
+            detail="2 of 6 migrations: 2 Step 2, 3 Step 3, 4 Step 4 (and 1 more) gone",
+        ),
+    )
+    assert not compare_databases(after, before, folder)["rows"].total
+
+
 def test_equal_tables_are_equal_and_counted(folder: Path) -> None:
     assert compare(folder, table(folder, {"a": 1, "b": 2}), table(folder, {"a": 1, "b": 2})) == Differences(compared=2)
 
@@ -136,6 +193,10 @@ def test_tables(folder: Path) -> None:
         ("-1\tdangling", f"12\t{SHA}", "changed", "a dangling reference expected, 12 bytes found"),
         (f"12\t{SHA}", None, "missing", "12 bytes expected, no reference found"),
         (None, f"12\t{SHA}", "extra", "12 bytes found, no reference expected"),
+        (f"1\t{SHA}\ta\tgrant a: SELECT", f"1\t{SHA}\tb\tgrant a: SELECT", "changed", "owner a → owner b"),
+        (f"1\t{SHA}\ta\tgrant a: x; grant b: y", f"1\t{SHA}\ta\tgrant a: x", "changed", "grant b: y → (nothing)"),
+        (f"1\t{SHA}\ta\tgrant a: x", f"1\t{OTHER}\ta\tgrant a: x", "changed", "sha256 differs"),
+        (f"1\t{SHA}", f"2\t{OTHER}\ta\tgrant a: x", "changed", "size 1 → 2, sha256 differs"),
     ],
 )
 def test_large_objects(folder: Path, before: str | None, after: str | None, kind: str, detail: str) -> None:

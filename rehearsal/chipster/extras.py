@@ -52,6 +52,14 @@ _EXTREMES: tuple[tuple[object, ...], ...] = (
 
 _COLUMNS = 27
 
+_GRANT_OBJECTS = b"""
+DO $$ DECLARE granted oid; BEGIN
+    FOR granted IN SELECT content FROM rehearsal_extras.attachment WHERE id IN (3, 5, 7) LOOP
+        EXECUTE format('GRANT SELECT ON LARGE OBJECT %s TO pg_monitor', granted);
+    END LOOP;
+END $$
+"""
+
 
 def add_extras(loading: Loading, plan: Plan) -> None:
     """Fill the tables of `rehearsal_extras`."""
@@ -90,7 +98,7 @@ def _add_attachments(loading: Loading, plan: Plan, draws: Draws) -> None:
 
 
 def finish_extras(connection: psycopg.Connection[Any], plan: Plan) -> int:
-    """What COPY cannot do: rows that draw from sequences, the sequences' own values, the materialized view.
+    """What COPY cannot do: rows that draw from sequences, the sequences' own values, the view, rights on objects.
 
     Returns the number of rows of `counted`.
     """
@@ -112,4 +120,5 @@ def finish_extras(connection: psycopg.Connection[Any], plan: Plan) -> int:
         (1_000 + draws.bits(40), 1 + draws.bits(30)),
     )
     connection.execute("REFRESH MATERIALIZED VIEW rehearsal_extras.repeats")
+    connection.execute(_GRANT_OBJECTS)
     return inserted - deleted

@@ -14,7 +14,7 @@ from rehearsal.chipster.draws import Draws
 from rehearsal.chipster.hard_values import USER_NAMES
 from rehearsal.errors import UsageError
 
-Size = Literal["s", "m", "l"]
+Size = Literal["xs", "s", "m", "l"]
 
 _MIB = 1 << 20
 UNUSED_FOLDERS = 4
@@ -48,6 +48,7 @@ class Scale:
 
 
 SCALES: dict[str, Scale] = {
+    "xs": Scale(sessions=12, files=60, users=8, biggest=1 * _MIB),
     "s": Scale(sessions=50, files=500, users=16, biggest=8 * _MIB),
     "m": Scale(sessions=1_000, files=20_000, users=200, biggest=256 * _MIB),
     "l": Scale(sessions=10_000, files=200_000, users=2_000, biggest=2048 * _MIB),

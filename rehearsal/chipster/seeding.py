@@ -8,7 +8,7 @@ are multiples of 5 leave job history empty, as on a server where nobody has run 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import psycopg
 
@@ -16,7 +16,7 @@ from rehearsal.chipster.extras import UNREFERENCED, add_extras, finish_extras
 from rehearsal.chipster.files import count_files, stream_tar
 from rehearsal.chipster.jobs import add_job_history
 from rehearsal.chipster.loading import Loading
-from rehearsal.chipster.plan import Plan
+from rehearsal.chipster.plan import Plan, Size
 from rehearsal.chipster.schemas import EXTRAS, create_schema, describe_migrations
 from rehearsal.chipster.sessions import add_session_db
 from rehearsal.chipster.users import add_auth
@@ -49,14 +49,15 @@ class Seed:
 
     Args:
         number: everything is derived from it.
-        size: `s` (about 20 MB, 500 files), `m` (1 GB, 20,000 files) or `l` (10 GB, 200,000 files).
+        size: `xs` (the proof's own: 60 files), `s` (about 20 MB, 500 files), `m` (1 GB, 20,000 files) or `l` (10 GB,
+            200,000 files).
         file_replicas: number of file-storage pods the files are spread over.
 
     Raises:
         UsageError: the size is none of these, or there is no replica.
     """
 
-    def __init__(self, number: int, size: Literal["s", "m", "l"], file_replicas: int = 1) -> None:
+    def __init__(self, number: int, size: Size, file_replicas: int = 1) -> None:
         self.plan = Plan.of(number, size, file_replicas)
 
     def fill_database(self, connection: psycopg.Connection[Any], key: DatabaseKey) -> dict[str, int]:

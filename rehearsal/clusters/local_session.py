@@ -44,16 +44,20 @@ class LocalSession:
     def prepare(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> None:
         """The template's folder; the first cluster fills it."""
         del shell
-        wanted = self._choose_place(journal, folder.parent.absolute() / ".template")
-        self._template = (make_owned(journal, choose_root(journal, wanted, choose_users()), nonce), nonce)
+        self.make_template(folder.parent.absolute() / ".template", nonce, journal)
 
     def open(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> LocalCluster:
         """An empty cluster in memory, in `folder/cluster`, or where its pods' users can reach it."""
-        if self._template is None:
-            self.prepare(folder, nonce, journal, shell)
-        assert self._template is not None  # noqa: S101 - made just now
+        template = self.make_template(folder.parent.absolute() / ".template", nonce, journal)
         root = self._choose_place(journal, folder / "cluster")
-        return LocalCluster(root, shell, journal, nonce, self._binaries, self._template[0])
+        return LocalCluster(root, shell, journal, nonce, self._binaries, template)
+
+    def make_template(self, wanted: Path, nonce: str, journal: Journal) -> Path:
+        """The folder of the template, made once, in memory or at `wanted`, and owned by the journal that was first."""
+        if self._template is None:
+            place = choose_root(journal, self._choose_place(journal, wanted), choose_users())
+            self._template = (make_owned(journal, place, nonce), nonce)
+        return self._template[0]
 
     def _choose_place(self, journal: Journal, on_disk: Path) -> Path:
         in_memory = find_memory_folder(self._memory_need) if self._memory_need else None

@@ -12,6 +12,7 @@ from pathlib import Path
 from rehearsal.backup_set import write_atomically
 from rehearsal.journal import Redactor, now
 from rehearsal.record import Record
+from rehearsal.report.figure import read_figure
 from rehearsal.report.html import render_html
 from rehearsal.report.json_report import REPORT, build_report, read_report, render_json
 from rehearsal.report.junit import render_junit
@@ -43,7 +44,7 @@ def write_reports(
     Raises:
         EnvironmentUnfit: the disk is full or the folder cannot be written.
     """
-    report = clean_model(build_report(record, judgement, judged_at or now()), redactor or Redactor())
+    report = clean_model(build_report(record, judgement, judged_at or now(), read_figure()), redactor or Redactor())
     write_atomically(folder / "report.md", render_markdown(report))
     write_atomically(folder / "report.html", render_html(report))
     write_atomically(folder / "junit.xml", render_junit(report))

@@ -13,9 +13,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rehearsal import __version__
+from rehearsal.checks import name_unasked
 from rehearsal.errors import EnvironmentUnfit
 from rehearsal.inventory import DatabaseInventory, FilesInventory, Inventory
 from rehearsal.record import PhaseTime, Record, StoreRecord
+from rehearsal.report.figure import NEVER_MEASURED, ProofFigure
 from rehearsal.report.model import (
     SCHEMA,
     ArtefactSummary,
@@ -24,6 +26,7 @@ from rehearsal.report.model import (
     Overhead,
     Phase,
     Report,
+    RestoredMoment,
     RunbookCommand,
     StoreSummary,
     TroubleReport,
@@ -128,6 +131,32 @@ def _measure_data_loss(record: Record) -> DataLossWindow | None:
     )
 
 
+def _find_moments(record: Record) -> tuple[RestoredMoment, ...]:
+    """Where each lost store stands, by its heartbeat; a store without one says nothing."""
+    moments = []
+    for store in record.stores:
+        beat, marker = store.heartbeat, store.marker
+        if not store.lost or beat is None or beat.found_at is None or beat.found_beat is None:
+            continue
+        behind = _seconds_between(beat.found_at, marker.written_at) if marker is not None else None
+        moments.append(RestoredMoment(store=store.name, beat=beat.found_beat, at=beat.found_at, behind_seconds=behind))
+    return tuple(moments)
+
+
+def _measure_skew(moments: tuple[RestoredMoment, ...]) -> float | None:
+    if len(moments) < 2:
+        return None
+    instants = [moment.at for moment in moments]
+    return _seconds_between(min(instants), max(instants))
+
+
+def _seconds_between(first: str, last: str) -> float | None:
+    try:
+        return round((datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds(), 3)
+    except (ValueError, TypeError):
+        return None
+
+
 def _measure_overhead(phases: list[PhaseTime]) -> Overhead:
     total = sum(phase.seconds for phase in phases)
     runbook = sum(phase.command_seconds for phase in phases)
@@ -179,10 +208,11 @@ def _word_headline(record: Record, judgement: Judgement) -> str:
             return "Nobody tried: this rehearsal did not run."
 
 
-def build_report(record: Record, judgement: Judgement, judged_at: str) -> Report:
+def build_report(record: Record, judgement: Judgement, judged_at: str, proof: ProofFigure = NEVER_MEASURED) -> Report:
     """The report of one rehearsal; `judged_at`: an instant, ISO 8601."""
     # What is incomplete has not recovered, in however little time; and a control proves nothing about either.
     recovered = judgement.verdict is Verdict.PASS and record.control is None
+    moments = _find_moments(record)
     return Report(
         verdict=judgement.verdict,
         headline=_word_headline(record, judgement),
@@ -197,6 +227,9 @@ def build_report(record: Record, judgement: Judgement, judged_at: str) -> Report
         recovery_seconds=_measure_recovery(record.phases) if recovered else None,
         data_loss=_measure_data_loss(record) if recovered else None,
         overhead=_measure_overhead(record.phases),
+        user_losses=judgement.user_losses,
+        restored_moments=moments,
+        skew_seconds=_measure_skew(moments),
         loss=record.loss,
         method=record.method,
         runbook=record.runbook,
@@ -208,7 +241,7 @@ def build_report(record: Record, judgement: Judgement, judged_at: str) -> Report
             for t in record.troubles
         ),
         findings=judgement.findings,
-        does_not_prove=record.does_not_prove,
+        does_not_prove=(*record.does_not_prove, *name_unasked(record)),
         not_rehearsed=record.not_rehearsed,
         notes=record.notes,
         phases=tuple(
@@ -233,6 +266,7 @@ def build_report(record: Record, judgement: Judgement, judged_at: str) -> Report
         tool_version=record.tool_version,
         judged_by=__version__,
         judged_at=judged_at,
+        proof=proof,
     )
 
 

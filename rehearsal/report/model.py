@@ -11,9 +11,12 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rehearsal.verdicts import ControlOutcome, Finding, Verdict, weigh
+from rehearsal.report.figure import NEVER_MEASURED, ProofFigure
+from rehearsal.verdicts import ControlOutcome, Finding, UserLosses, Verdict, weigh
 
 SCHEMA: Final = "chipster-restore-rehearsal/report/1"
+USERS_SHOWN: Final = 20
+"""Rows of the table of what each user lost; report.json has more."""
 NEVER_EVIDENCE: Final = "recorded, never evidence"
 
 
@@ -116,6 +119,21 @@ class DataLossWindow(_Part):
     seconds: float
 
 
+class RestoredMoment(_Part):
+    """The moment a lost store was restored to: the last heartbeat of the backup that came back with it.
+
+    Attributes:
+        beat: its number, counted over all stores.
+        at: its instant.
+        behind_seconds: from it to the last write before the loss: what the store lost; null: that was not told.
+    """
+
+    store: str
+    beat: int
+    at: str
+    behind_seconds: float | None = None
+
+
 class Overhead(_Part):
     """Seconds of the runbook's own commands, of everything else, and the second by the first (null: no commands)."""
 
@@ -136,7 +154,11 @@ class Report(_Part):
         recovery_seconds: from the start of the loss to the end of the last inventory; null for a control and
             unless PASS: what is incomplete has not recovered.
         data_loss: null likewise.
+        user_losses: what each user lost; null: nothing, or it could not be told.
+        restored_moments: one a store that came back with a heartbeat; skew_seconds: how far they are apart, null for
+            fewer than two.
         tool_version: of the release that ran it; `judged_by`: of the one that judged it, at `judged_at`.
+        proof: what that judge was measured to catch (`make proof`), and when.
     """
 
     schema_name: Literal["chipster-restore-rehearsal/report/1"] = Field(default=SCHEMA, alias="schema")
@@ -153,6 +175,9 @@ class Report(_Part):
     recovery_seconds: float | None = None
     data_loss: DataLossWindow | None = None
     overhead: Overhead
+    user_losses: UserLosses | None = None
+    restored_moments: tuple[RestoredMoment, ...] = ()
+    skew_seconds: float | None = None
     loss: str
     method: str
     runbook: str
@@ -174,6 +199,7 @@ class Report(_Part):
     tool_version: str
     judged_by: str
     judged_at: str
+    proof: ProofFigure = NEVER_MEASURED
 
     @property
     def failed(self) -> tuple[Finding, ...]:
@@ -192,6 +218,12 @@ class Report(_Part):
     def lost(self) -> tuple[str, ...]:
         """Names of the stores that were lost."""
         return tuple(store.name for store in self.stores if store.lost)
+
+    @property
+    def untold_users(self) -> int:
+        """Users who lost something and are not among the `USERS_SHOWN` first."""
+        losses = self.user_losses
+        return max(0, len(losses.users) - USERS_SHOWN) + losses.more_users if losses else 0
 
     @property
     def as_wanted(self) -> bool:

@@ -14,11 +14,13 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from rehearsal.report.model import USERS_SHOWN
 from rehearsal.report.words import (
     CHECKS,
     make_visible,
     split_visible,
     word_bytes,
+    word_clock,
     word_count,
     word_instant,
     word_seconds,
@@ -29,6 +31,7 @@ _FILTERS = {
     "bytes": word_bytes,
     "count_up": word_count,
     "instant": word_instant,
+    "clock": word_clock,
     "path_quote": lambda path: quote(path, safe="/"),
 }
 
@@ -108,7 +111,7 @@ def html_pages() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= _FILTERS | {"lines": _show_lines, "plain": _show_plain}
-    environment.globals["CHECKS"] = CHECKS
+    environment.globals |= {"CHECKS": CHECKS, "USERS_SHOWN": USERS_SHOWN}
     return environment
 
 
@@ -129,5 +132,5 @@ def markdown_pages() -> Environment:
         "block": _fence_block,
         "link": _link_target,
     }
-    environment.globals["CHECKS"] = CHECKS
+    environment.globals |= {"CHECKS": CHECKS, "USERS_SHOWN": USERS_SHOWN}
     return environment

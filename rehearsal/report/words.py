@@ -22,7 +22,10 @@ CHECKS = {
     "sequences": "every sequence, at the same value",
     "schema": "columns, keys, indexes, views, functions, grants",
     "files": "every file: path, size, SHA-256, owner, mode; none missing, none extra",
+    "sessions": "every session opens as before, for everyone who saw it, with every dataset",
+    "logins": "every user of auth is still known",
     "untouched": "stores that were not lost are as they were",
+    "settled": "starting the services on what was restored only added to it",
 }
 """What each check means, for the reader; a check that is not here is shown by its name alone."""
 
@@ -96,3 +99,9 @@ def word_instant(instant: str) -> str:
     """`2026-04-30 01:10:00 UTC` of an ISO 8601 instant in UTC; anything else as it is."""
     match = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)", instant)
     return f"{match[1]} {match[2]} UTC" if match else instant
+
+
+def word_clock(instant: str) -> str:
+    """`01:10:00.2` of an ISO 8601 instant in UTC: what tells moments of one backup apart; anything else as it is."""
+    match = re.fullmatch(r"\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d(?:\.\d)?)\d*(?:Z|\+00:00)", instant)
+    return match[1] if match else instant

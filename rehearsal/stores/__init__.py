@@ -16,8 +16,14 @@ class DataSeed(DatabaseSeed, FileSeed, Protocol):
     """What fills the stores."""
 
 
-def open_store(spec: StoreSpec, cluster: Cluster, folder: Path, journal: Journal, seed: DataSeed) -> Store:
-    """The store that a spec describes, on a cluster; its inventories go below `folder`."""
+def open_store(
+    spec: StoreSpec, cluster: Cluster, folder: Path, journal: Journal, seed: DataSeed, show_values: bool = False
+) -> Store:
+    """The store that a spec describes, on a cluster; its inventories go below `folder`.
+
+    Args:
+        show_values: keep the values of rows beside their digests, so that findings can show them.
+    """
     if spec.kind == "database":
-        return PostgresStore(spec, cluster, folder, journal, seed)
+        return PostgresStore(spec, cluster, folder, journal, seed, show_values=show_values)
     return FileStore(spec, cluster, folder, journal, seed)

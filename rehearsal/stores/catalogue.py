@@ -17,7 +17,8 @@ def read_schema_objects(connection: Connection) -> dict[str, str]:
     """Canonical text by object, such as `column public.session.name` → `type character varying(255)…`.
 
     Members of extensions are left out, the extension stands for them; so are owners' default privileges, storage,
-    statistics targets, tablespaces, sequence caches, the index a table was clustered on, and settings of roles.
+    statistics targets, tablespaces, sequence caches, the index a table was clustered on, and what the manual's dump of
+    one database does not hold: roles and their settings, and the database's own comment, grants and settings.
     """
     found: dict[str, str] = {}
     for query in SCHEMA_OBJECTS:

@@ -22,7 +22,7 @@ def _not_a_member(catalogue: str, oid: str) -> str:
     )
 
 
-def _privileges(acl: str, kind: str, owner: str) -> str:
+def privileges(acl: str, kind: str, owner: str) -> str:
     """Lines `grant GRANTEE: PRIVILEGE, …`, sorted; `*`: with grant option."""
     return f"""
     coalesce((SELECT string_agg(line, '' ORDER BY line COLLATE "C") FROM (
@@ -46,7 +46,7 @@ SELECT 'database', concat('encoding ', pg_encoding_to_char(encoding), E'\\ncolla
 FROM pg_database d WHERE datname = current_database()"""
 
 _SCHEMAS = f"""
-SELECT 'schema ' || quote_ident(nspname), 'schema' || {_owner("nspowner")} || {_privileges("nspacl", "n", "nspowner")}
+SELECT 'schema ' || quote_ident(nspname), 'schema' || {_owner("nspowner")} || {privileges("nspacl", "n", "nspowner")}
 FROM pg_namespace WHERE {_user_schema("nspname")} AND {_not_a_member("pg_namespace", "pg_namespace.oid")}"""
 
 _EXTENSIONS = """
@@ -67,8 +67,10 @@ SELECT CASE c.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' W
         CASE WHEN c.relkind = 'm' AND NOT c.relispopulated THEN E'\\nnot populated' END,
         (SELECT string_agg(E'\\ninherits ' || i.inhparent::regclass, '' ORDER BY i.inhseqno)
             FROM pg_inherits i WHERE i.inhrelid = c.oid),
+        (SELECT concat(E'\\nserver ', quote_ident(v.srvname), E'\\noptions ' || f.ftoptions::text)
+            FROM pg_foreign_table f JOIN pg_foreign_server v ON v.oid = f.ftserver WHERE f.ftrelid = c.oid),
         (SELECT string_agg(E'\\nwith ' || o, '' ORDER BY o COLLATE "C") FROM unnest(c.reloptions) o),
-        {_privileges("c.relacl", "r", "c.relowner")},
+        {privileges("c.relacl", "r", "c.relowner")},
         CASE WHEN c.relkind IN ('v', 'm') THEN E'\\n' || pg_get_viewdef(c.oid) END)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' AND {_user_schema("n.nspname")}
@@ -83,7 +85,7 @@ SELECT format('column %I.%I.%I', n.nspname, c.relname, a.attname),
         CASE WHEN a.attgenerated <> '' THEN E'\\ngenerated ' || a.attgenerated::text END,
         E'\\ndefault ' || pg_get_expr(d.adbin, d.adrelid),
         CASE WHEN a.attcollation <> t.typcollation THEN E'\\ncollate ' || a.attcollation::regcollation END,
-        CASE WHEN a.attacl IS NOT NULL THEN {_privileges("a.attacl", "c", "c.relowner")} END)
+        CASE WHEN a.attacl IS NOT NULL THEN {privileges("a.attacl", "c", "c.relowner")} END)
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -110,7 +112,9 @@ WHERE k.contype NOT IN ('n', 't') AND (k.conrelid <> 0 OR k.contypid <> 0) AND {
 _INDEXES = f"""
 SELECT format('index %I.%I', n.nspname, x.relname),
     concat(pg_get_indexdef(i.indexrelid), CASE WHEN NOT i.indisvalid THEN E'\\ninvalid' END,
-        CASE WHEN NOT i.indisready THEN E'\\nnot ready' END, CASE WHEN NOT i.indislive THEN E'\\nnot live' END)
+        CASE WHEN NOT i.indisready THEN E'\\nnot ready' END, CASE WHEN NOT i.indislive THEN E'\\nnot live' END,
+        CASE WHEN i.indisreplident THEN E'\\nreplica identity' END,
+        (SELECT E'\\nattached to ' || h.inhparent::regclass FROM pg_inherits h WHERE h.inhrelid = i.indexrelid))
 FROM pg_index i
 JOIN pg_class x ON x.oid = i.indexrelid
 JOIN pg_namespace n ON n.oid = x.relnamespace
@@ -124,7 +128,7 @@ SELECT format('sequence %I.%I', n.nspname, c.relname),
             FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
             WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
                 AND d.deptype IN ('a', 'i') LIMIT 1),
-        {_owner("c.relowner")}, {_privileges("c.relacl", "s", "c.relowner")})
+        {_owner("c.relowner")}, {privileges("c.relacl", "s", "c.relowner")})
 FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE {_user_schema("n.nspname")} AND c.relpersistence <> 't' AND {_not_a_member("pg_class", "c.oid")}"""
 
@@ -137,7 +141,7 @@ SELECT CASE p.prokind WHEN 'p' THEN 'procedure ' WHEN 'a' THEN 'aggregate ' ELSE
                 'initially', g.agginitval, 'moving', g.aggmtransfn, g.aggminvtransfn, g.aggkind)
             FROM pg_aggregate g WHERE g.aggfnoid = p.oid)
         ELSE pg_get_functiondef(p.oid) END,
-        {_owner("p.proowner")}, {_privileges("p.proacl", "f", "p.proowner")})
+        {_owner("p.proowner")}, {privileges("p.proacl", "f", "p.proowner")})
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE {_user_schema("n.nspname")} AND {_not_a_member("pg_proc", "p.oid")}"""
 
@@ -174,7 +178,7 @@ SELECT CASE t.typtype WHEN 'd' THEN 'domain ' ELSE 'type ' END || format('%I.%I'
         (SELECT string_agg(E'\\nlabel ' || e.enumlabel, '' ORDER BY e.enumsortorder)
             FROM pg_enum e WHERE e.enumtypid = t.oid),
         (SELECT E'\\nsubtype ' || format_type(r.rngsubtype, NULL) FROM pg_range r WHERE r.rngtypid = t.oid),
-        {_owner("t.typowner")}, {_privileges("t.typacl", "T", "t.typowner")})
+        {_owner("t.typowner")}, {privileges("t.typacl", "T", "t.typowner")})
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
 WHERE {_user_schema("n.nspname")} AND coalesce(c.relkind, 'c') = 'c' AND t.typtype <> 'm'
     AND NOT EXISTS (SELECT FROM pg_type e WHERE e.typarray = t.oid) AND {_not_a_member("pg_type", "t.oid")}"""
@@ -198,8 +202,10 @@ SELECT 'publication ' || quote_ident(p.pubname), concat('all tables ', p.puballt
     E'\\nupdate ', p.pubupdate, E'\\ndelete ', p.pubdelete, E'\\ntruncate ', p.pubtruncate,
     E'\\nvia root ', p.pubviaroot,
     {_owner("p.pubowner")},
-    (SELECT string_agg(E'\\ntable ' || r.prrelid::regclass, '' ORDER BY r.prrelid::regclass::text COLLATE "C")
-        FROM pg_publication_rel r WHERE r.prpubid = p.oid))
+    (SELECT string_agg(concat(E'\\ntable ', quote_ident(t.schemaname), '.', quote_ident(t.tablename), ' ',
+            to_jsonb(t)->>'attnames', ' where ' || (to_jsonb(t)->>'rowfilter')), ''
+            ORDER BY t.schemaname COLLATE "C", t.tablename COLLATE "C")
+        FROM pg_publication_tables t WHERE t.pubname = p.pubname))
 FROM pg_publication p"""
 
 _STATISTICS = f"""
@@ -209,8 +215,26 @@ FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE {_us
 _DEFAULT_PRIVILEGES = f"""
 SELECT format('default privileges %s %s %s', quote_ident(pg_get_userbyid(a.defaclrole)),
         CASE a.defaclnamespace WHEN 0 THEN '*' ELSE a.defaclnamespace::regnamespace::text END, a.defaclobjtype),
-    'privileges' || {_privileges("a.defaclacl", "r", "a.defaclrole")}
+    'privileges' || {privileges("a.defaclacl", "r", "a.defaclrole")}
 FROM pg_default_acl a"""
+
+# A restored subscription is not enabled, and its connection holds a password.
+_SUBSCRIPTIONS = """
+SELECT 'subscription ' || quote_ident(s.subname), 'publications ' || s.subpublications::text
+FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database()"""
+
+# Without the version of the operating system's library, which is another on another machine.
+_COLLATIONS = f"""
+SELECT format('collation %I.%I', n.nspname, c.collname),
+    concat('present', (SELECT string_agg(concat(E'\\n', e.key, ' ', e.value), '' ORDER BY e.key COLLATE "C")
+        FROM jsonb_each_text(to_jsonb(c) - '{{oid,collname,collnamespace,collowner,collversion}}'::text[]) e),
+        {_owner("c.collowner")})
+FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
+WHERE {_user_schema("n.nspname")} AND {_not_a_member("pg_collation", "c.oid")}"""
+
+_SECURITY_LABELS = """
+SELECT concat('security label ', l.provider, ' on ', l.objtype, ' ', l.objname), l.label
+FROM pg_seclabels l WHERE l.objtype NOT IN ('large object', 'database', 'role', 'tablespace')"""
 
 # Everything else a user can make: that it is there.
 _REST = """
@@ -219,7 +243,6 @@ FROM (
     SELECT 'pg_operator'::regclass AS class, oid FROM pg_operator
     UNION ALL SELECT 'pg_opclass'::regclass, oid FROM pg_opclass
     UNION ALL SELECT 'pg_opfamily'::regclass, oid FROM pg_opfamily
-    UNION ALL SELECT 'pg_collation'::regclass, oid FROM pg_collation
     UNION ALL SELECT 'pg_conversion'::regclass, oid FROM pg_conversion
     UNION ALL SELECT 'pg_ts_config'::regclass, oid FROM pg_ts_config
     UNION ALL SELECT 'pg_ts_dict'::regclass, oid FROM pg_ts_dict
@@ -252,6 +275,9 @@ SCHEMA_OBJECTS = (
     _COMMENTS,
     _EVENT_TRIGGERS,
     _PUBLICATIONS,
+    _SUBSCRIPTIONS,
+    _COLLATIONS,
+    _SECURITY_LABELS,
     _STATISTICS,
     _DEFAULT_PRIVILEGES,
     _REST,

@@ -1,4 +1,4 @@
-"""Large objects by content: a line per reference with the size and SHA-256 of the bytes behind it.
+"""Large objects by content: a line per reference with size and SHA-256 of the bytes behind it, owner and grants.
 
 Oids change with a restore, so an object is named by the row and column that refer to it. The server hashes: pages are
 aggregated per object in one pass (manual: pg_largeobject); objects with holes or short inner pages are hashed by their
@@ -15,6 +15,7 @@ from pathlib import Path
 from psycopg import sql
 
 from rehearsal.inventory import LineFile
+from rehearsal.stores.catalogue_queries import privileges
 from rehearsal.stores.digests import copy_raw
 from rehearsal.stores.line_files import LineWriter
 from rehearsal.stores.sessions import Connection
@@ -38,16 +39,23 @@ FROM (
 ) objects
 """
 
+# Owner and grants are written out once for each pair that occurs: there are few, and many objects.
 _LINES = """
 WITH content AS ({content} UNION ALL SELECT * FROM ({large}) AS large(loid, size, hash)),
+holder AS MATERIALIZED (
+    SELECT lomowner, coalesce(lomacl::text, '') AS acl, translate(quote_ident(pg_get_userbyid(lomowner)) || E'\\t'
+        || replace(substr({privileges}, 2), E'\\n', '; '), E'\\n\\r\\x01\\x02', '????') AS holder
+    FROM (SELECT lomowner, lomacl FROM pg_largeobject_metadata GROUP BY 1, 2) owners
+),
 line AS (
     SELECT r.number, r.key || E'\\t' || r.name || E'\\t' || CASE
             WHEN m.oid IS NULL THEN E'-1\\tdangling'
             WHEN c.loid IS NULL THEN '0' || E'\\t' || encode(sha256(''), 'hex')
             ELSE c.size || E'\\t' || encode(c.hash, 'hex')
-        END AS line
+        END || E'\\t' || coalesce(h.holder, E'\\t') AS line
     FROM ({references}) r
     LEFT JOIN pg_largeobject_metadata m ON m.oid = r.loid
+    LEFT JOIN holder h ON h.lomowner = m.lomowner AND h.acl = coalesce(m.lomacl::text, '')
     LEFT JOIN content c ON c.loid = r.loid
 )
 SELECT number, line.line FROM line ORDER BY number, line.line COLLATE "C"
@@ -61,7 +69,7 @@ def write_large_object_lines(
     paths: Sequence[str],
     in_slices_above: int = HASH_IN_SLICES_ABOVE,
 ) -> list[LineFile]:
-    """Write KEY<TAB>COLUMN<TAB>SIZE<TAB>SHA256 for every non-NULL reference of each table, sorted bytewise.
+    """Write KEY<TAB>COLUMN<TAB>SIZE<TAB>SHA256<TAB>OWNER<TAB>GRANTS for every non-NULL reference, sorted bytewise.
 
     Args:
         tables: those with large object columns; KEY is empty for a table without a key.
@@ -71,7 +79,10 @@ def write_large_object_lines(
         return []
     large = _hash_in_slices(connection, in_slices_above)
     query = sql.SQL(_LINES).format(
-        content=_content(list(large)), large=_known(large), references=_references(tables, with_keys=True)
+        content=_content(list(large)),
+        large=_known(large),
+        references=_references(tables, with_keys=True),
+        privileges=sql.SQL(privileges("lomacl", "L", "lomowner")),
     )
     with ExitStack() as stack:
         writers = [stack.enter_context(LineWriter(folder, path)) for path in paths]

@@ -26,6 +26,9 @@ class Harmless:
     def before_nonce(self, stage: Stage, method: Method) -> str:  # noqa: ARG002 - the do-nothing form
         return ""
 
+    def before_backup(self, stage: Stage) -> str:  # noqa: ARG002
+        return ""
+
     def after_backup(self, stage: Stage) -> str:  # noqa: ARG002
         return ""
 

@@ -3,7 +3,7 @@
 from rehearsal.losses import DELETE_CLAIMS
 from rehearsal.methods.kubectl_copy import KubectlCopy
 from rehearsal.scenario import Expectation, Scenario
-from rehearsal.tampering.restored_system import FlipByte
+from rehearsal.tampering.every import REGISTRY
 
 SCENARIO = Scenario(
     name="control-byte-flipped",
@@ -11,6 +11,6 @@ SCENARIO = Scenario(
     loses=("file-storage",),
     loss=DELETE_CLAIMS,
     method=KubectlCopy(),
-    tampering=FlipByte(),
+    tampering=REGISTRY["one file's byte flipped"],
     expects=Expectation(check="files", subject="file-storage-0"),
 )

@@ -3,7 +3,7 @@
 from rehearsal.losses import DELETE_CLAIMS
 from rehearsal.methods.kubectl_copy import KubectlCopy
 from rehearsal.scenario import Expectation, Scenario
-from rehearsal.tampering.procedure import KeepClaim
+from rehearsal.tampering.every import REGISTRY
 
 SCENARIO = Scenario(
     name="control-claim-kept",
@@ -11,6 +11,6 @@ SCENARIO = Scenario(
     loses=("session-db",),
     loss=DELETE_CLAIMS,
     method=KubectlCopy(),
-    tampering=KeepClaim(),
+    tampering=REGISTRY["claim not deleted"],
     expects=Expectation(check="loss", subject="session-db"),
 )

@@ -3,7 +3,7 @@
 from rehearsal.losses import DELETE_CLAIMS
 from rehearsal.methods.kubectl_copy import KubectlCopy
 from rehearsal.scenario import Expectation, Scenario
-from rehearsal.tampering.backup_sets import CutBeforeLargeObjects
+from rehearsal.tampering.every import REGISTRY
 
 SCENARIO = Scenario(
     name="control-large-objects-cut",
@@ -11,6 +11,6 @@ SCENARIO = Scenario(
     loses=("session-db",),
     loss=DELETE_CLAIMS,
     method=KubectlCopy(),
-    tampering=CutBeforeLargeObjects(),
+    tampering=REGISTRY["dump cut before its large objects"],
     expects=Expectation(check="large-objects", subject="session-db"),
 )

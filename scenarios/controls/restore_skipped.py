@@ -3,7 +3,7 @@
 from rehearsal.losses import DELETE_CLAIMS
 from rehearsal.methods.kubectl_copy import KubectlCopy
 from rehearsal.scenario import Expectation, Scenario
-from rehearsal.tampering.procedure import SkipRestore
+from rehearsal.tampering.every import REGISTRY
 
 SCENARIO = Scenario(
     name="control-restore-skipped",
@@ -11,6 +11,6 @@ SCENARIO = Scenario(
     loses=("session-db",),
     loss=DELETE_CLAIMS,
     method=KubectlCopy(),
-    tampering=SkipRestore(),
+    tampering=REGISTRY["restore skipped"],
     expects=Expectation(check="nonce", subject="session-db"),
 )

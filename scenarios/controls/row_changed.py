@@ -3,7 +3,7 @@
 from rehearsal.losses import DELETE_CLAIMS
 from rehearsal.methods.kubectl_copy import KubectlCopy
 from rehearsal.scenario import Expectation, Scenario
-from rehearsal.tampering.restored_system import ChangeRow
+from rehearsal.tampering.every import REGISTRY
 
 SCENARIO = Scenario(
     name="control-row-changed",
@@ -11,6 +11,6 @@ SCENARIO = Scenario(
     loses=("session-db",),
     loss=DELETE_CLAIMS,
     method=KubectlCopy(),
-    tampering=ChangeRow(),
+    tampering=REGISTRY["one row changed"],
     expects=Expectation(check="rows", subject="session-db"),
 )

@@ -3,7 +3,7 @@
 from rehearsal.losses import DELETE_CLAIMS
 from rehearsal.methods.kubectl_copy import KubectlCopy
 from rehearsal.scenario import Expectation, Scenario
-from rehearsal.tampering.backup_sets import RestoreYesterdaysSet
+from rehearsal.tampering.every import REGISTRY
 
 SCENARIO = Scenario(
     name="control-yesterdays-set",
@@ -11,6 +11,6 @@ SCENARIO = Scenario(
     loses=("session-db",),
     loss=DELETE_CLAIMS,
     method=KubectlCopy(),
-    tampering=RestoreYesterdaysSet(),
+    tampering=REGISTRY["yesterday's set restored"],
     expects=Expectation(check="nonce", subject="session-db"),
 )

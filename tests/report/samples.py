@@ -9,6 +9,7 @@ from rehearsal.inventory import DatabaseInventory, FilesInventory, LineFile, Tab
 from rehearsal.record import (
     CommandOutcome,
     ControlPlan,
+    HeartbeatState,
     LossProof,
     MarkState,
     PhaseTime,
@@ -16,7 +17,7 @@ from rehearsal.record import (
     StoreRecord,
     Trouble,
 )
-from rehearsal.verdicts import ControlOutcome, Finding, Judgement, Verdict, worst
+from rehearsal.verdicts import ControlOutcome, Finding, Judgement, UserLoss, UserLosses, Verdict, worst
 
 DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 OTHER_DIGEST = "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"
@@ -305,3 +306,29 @@ def control_judgement(*, caught: bool) -> Judgement:
     )
     found = fails("rows", 'session-db: public.session ["6f0c2f6e"]', "rows changed")
     return make_judgement(*good_findings(), *([found] if caught else []), control=outcome)
+
+
+def make_user_losses(users: int = 2) -> UserLosses:
+    """User 0 lost two datasets of a session, user 1 cannot log in, the others lost a dataset each."""
+    lost = [
+        UserLoss(
+            user="jaas/u0", sessions=1, datasets=2, first=("session s0: lost dataset d0: file ab/ab1 is missing",)
+        ),
+        UserLoss(user="jaas/u1", cannot_log_in=True),
+        *(UserLoss(user=f"jaas/u{n}", sessions=1, datasets=1, first=(f"session s{n}: lost",)) for n in range(2, users)),
+    ]
+    return UserLosses(users=tuple(lost[:users]), sessions=users - 1, of_sessions=412, datasets=users, logins=1)
+
+
+def with_heartbeat(store: StoreRecord, at: str | None, beat: int = 7) -> StoreRecord:
+    """The store, restored to that instant; None: no heartbeat came back."""
+    state = HeartbeatState(
+        place="mark",
+        beats=9,
+        first_at="2026-04-30T01:10:07.000Z",
+        last_at="2026-04-30T01:10:12.000Z",
+        found_beat=None if at is None else beat,
+        found_at=at,
+        looked=True,
+    )
+    return store.model_copy(update={"heartbeat": state})

@@ -14,8 +14,11 @@ from samples import (
     damaged_findings,
     fails,
     good_findings,
+    make_files_store,
     make_judgement,
     make_record,
+    make_user_losses,
+    with_heartbeat,
 )
 
 from rehearsal.record import PhaseTime
@@ -199,3 +202,45 @@ def test_bars_follow_each_other_and_short_ones_stay_visible():
     assert [bar.width for bar in bars] == [50.0, 0.4, 50.0, 0.4]
     assert [bar.runbook for bar in bars] == [50.0, 0.0, 0.0, 0.0]
     assert lay_out_bars(()) == []
+
+
+def show_losses(users):
+    damaged = make_judgement(*damaged_findings())
+    return show(judgement=damaged.model_copy(update={"user_losses": make_user_losses(users)})).flat()
+
+
+def test_what_each_user_lost_stands_right_below_the_verdict():
+    page = show_losses(2)
+    order = ["✗ FAIL", "What each user lost", "jaas/u0", "jaas/u1 ✗ cannot log in", "What did not come back as it was"]
+    places = [page.index(words) for words in order]
+    assert places == sorted(places)
+    assert (
+        "What each user lost 411 of 412 sessions can be opened as before, 2 datasets lost, 1 user cannot log in" in page
+    )
+    assert "session s0: lost dataset d0: file ab/ab1 is missing" in page
+    assert "more users who lost something" not in page
+    assert "What each user lost" not in show().flat()
+
+
+def test_users_beyond_the_first_are_counted():
+    page = show_losses(23)
+    assert "jaas/u19" in page
+    assert "jaas/u20" not in page
+    assert "… and 3 more users who lost something" in page
+
+
+def test_markup_in_a_users_name_is_text():
+    losses = make_user_losses(1)
+    evil = losses.model_copy(update={"users": (losses.users[0].model_copy(update={"user": EVIL, "first": (EVIL,)}),)})
+    page = show(judgement=make_judgement(fails("rows", "x")).model_copy(update={"user_losses": evil}))
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert page.text.count(EVIL) == 2
+
+
+def test_the_moments_stores_were_restored_to_are_told():
+    database, files = make_record().stores[0], make_files_store()
+    stores = [with_heartbeat(database, "2026-04-30T01:10:08.190Z"), with_heartbeat(files, "2026-04-30T01:10:10.890Z")]
+    page = show(make_record(stores=stores)).flat()
+    assert "session-db was restored to 01:10:08.1, file-storage-0 to 01:10:10.8: 2.70 s apart." in page
+    assert "each then misses: session-db 8.31 s, file-storage-0 6.11 s." in page
+    assert "was restored to" not in show().flat()

@@ -19,6 +19,8 @@ from samples import (
     make_files_store,
     make_judgement,
     make_record,
+    make_user_losses,
+    with_heartbeat,
 )
 
 from rehearsal.errors import EnvironmentUnfit
@@ -189,3 +191,44 @@ def test_report_that_cannot_be_read_is_refused_in_words(tmp_path, text, said):
         (tmp_path / "report.json").write_text(text, encoding="utf-8")
     with pytest.raises(EnvironmentUnfit, match=said):
         read_report(tmp_path)
+
+
+def restored_to(*instants):
+    stores = [make_database_store(), make_database_store("auth"), make_files_store()]
+    return good_report(stores=[with_heartbeat(store, at) for store, at in zip(stores, instants, strict=False)])
+
+
+def test_each_lost_store_says_to_which_moment_it_was_restored_and_how_far_they_are_apart():
+    report = restored_to("2026-04-30T01:10:08.100Z", "2026-04-30T01:10:10.800Z", "2026-04-30T01:10:09.000Z")
+    assert [(moment.store, moment.beat, moment.behind_seconds) for moment in report.restored_moments] == [
+        ("session-db", 7, 8.4),
+        ("auth", 7, 5.7),
+        ("file-storage-0", 7, 8.0),
+    ]
+    assert report.skew_seconds == 2.7
+
+
+def test_stores_without_a_heartbeat_or_that_were_not_lost_say_nothing():
+    report = restored_to("2026-04-30T01:10:08.100Z", None)
+    assert [moment.store for moment in report.restored_moments] == ["session-db"]
+    assert report.skew_seconds is None
+    kept = with_heartbeat(make_files_store(lost=False), "2026-04-30T01:10:08.100Z")
+    assert good_report(stores=[make_database_store(), kept]).restored_moments == ()
+
+
+def test_what_users_lost_goes_into_the_report_and_fits_its_schema(tmp_path):
+    judgement = make_judgement(*damaged_findings()).model_copy(update={"user_losses": make_user_losses()})
+    report = write_reports(tmp_path, make_record(), judgement, judged_at=JUDGED_AT)
+    raw = json.loads((tmp_path / "report.json").read_text())
+    jsonschema.Draft202012Validator(json.loads(PUBLISHED.read_text(encoding="utf-8"))).validate(raw)
+    assert raw["user_losses"]["users"][0]["user"] == "jaas/u0"
+    assert read_report(tmp_path) == report
+    assert good_report().user_losses is None
+
+
+def test_a_record_older_than_the_users_checks_says_so_under_what_it_does_not_prove():
+    assert "older than these checks" in good_report().does_not_prove[-1]
+    store = make_database_store()
+    assert store.before is not None
+    newer = store.model_copy(update={"before": store.before.model_copy(update={"link_lines": {}})})
+    assert good_report(stores=[newer]).does_not_prove == make_record().does_not_prove

@@ -16,7 +16,9 @@ from samples import (
     good_findings,
     make_judgement,
     make_record,
+    make_user_losses,
     passes,
+    with_heartbeat,
 )
 
 from rehearsal.report.json_report import build_report
@@ -114,3 +116,24 @@ def test_block_cannot_be_left():
 
 def test_no_blank_lines_pile_up():
     assert "\n\n\n" not in show()
+
+
+def test_what_each_user_lost_is_a_table_of_whole_rows():
+    losses = make_user_losses(23)
+    odd = losses.users[0].model_copy(update={"user": ODD, "first": (ODD, ODD)})
+    losses = losses.model_copy(update={"users": (odd, *losses.users[1:])})
+    text = show(judgement=make_judgement(*damaged_findings()).model_copy(update={"user_losses": losses}))
+    assert text.index("## What each user lost") < text.index("## What did not come back")
+    assert "390 of 412 sessions can be opened as before; datasets lost: 23. Users who cannot log in: 1." in text
+    (table,) = [rows for rows in tables(text) if len(rows) == 22]
+    assert set(table) == {4}
+    assert "… and 3 more users." in text
+    assert "## What each user lost" not in show()
+
+
+def test_the_moments_stores_were_restored_to_are_told():
+    database, _, files = make_record().stores
+    stores = [with_heartbeat(database, "2026-04-30T01:10:08.190Z"), with_heartbeat(files, "2026-04-30T01:10:10.890Z")]
+    text = show(make_record(stores=stores))
+    assert "session-db was restored to 01:10:08.1, file-storage-0 to 01:10:10.8: 2.70 s apart." in text
+    assert "| file-storage-0 | 2026-04-30T01:10:10.890Z | 6.11 s |" in text

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rehearsal.report.words import make_visible, split_visible, word_bytes, word_instant, word_seconds
+from rehearsal.report.words import make_visible, split_visible, word_bytes, word_clock, word_instant, word_seconds
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,9 @@ def test_what_is_shown_can_be_seen_and_encoded(text):
     shown.encode("utf-8")
     assert all(character in shown for character in text if character.isprintable())
     assert "".join(piece for _, piece in split_visible(text)) == shown
+
+
+def test_clock():
+    assert word_clock("2026-04-30T01:10:00.264Z") == "01:10:00.2"
+    assert word_clock("2026-04-30T01:10:00+00:00") == "01:10:00"
+    assert word_clock("yesterday") == "yesterday"

@@ -75,9 +75,13 @@ class DatabaseServer:
         return self.store(name, folder, **options).take_inventory(moment)
 
     def restore_dump(self, source: str, target: str, *options: str) -> None:
-        """`pg_dump --clean source | psql target`, as the manual has it; errors of the DROPs are expected."""
+        """`pg_dump --clean source | psql target`, as the manual has it; errors of the DROPs are expected.
+
+        Args:
+            options: instead of `--clean`.
+        """
         server = ("-h", str(self.folder), "-U", "postgres")
-        dump = Process((str(self.binaries / "pg_dump"), "--clean", *options, *server, source))
+        dump = Process((str(self.binaries / "pg_dump"), *(options or ("--clean",)), *server, source))
         self.shell.run(dump, Process((str(self.binaries / "psql"), "-q", *server, target)), accept=(0,))
 
 

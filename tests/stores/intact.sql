@@ -65,3 +65,8 @@ COMMENT ON TABLE probe.bag IS E'two\nlines';
 CREATE PUBLICATION every FOR TABLE session;
 ALTER DEFAULT PRIVILEGES IN SCHEMA probe GRANT SELECT ON TABLES TO pg_monitor;
 CREATE STATISTICS probe.correlated ON word, amount FROM probe.bag;
+CREATE COLLATION probe.plain (locale = 'C');
+ALTER TABLE probe.unique_only REPLICA IDENTITY USING INDEX unique_only_b_key;
+CREATE FOREIGN DATA WRAPPER nothing;
+CREATE SERVER somewhere FOREIGN DATA WRAPPER nothing;
+CREATE FOREIGN TABLE probe.elsewhere (a integer) SERVER somewhere OPTIONS (name 'far');

@@ -51,7 +51,7 @@ class PodFolder:
         self.storage.mkdir(parents=True)
         self._tools = self.folder / "bin"
         self._tools.mkdir()
-        for tool in ("find", "sort", "xargs", "sha256sum", "sh", "cat", "mktemp", "mkdir", "rm", "head", "tar"):
+        for tool in ("find", "sort", "xargs", "sha256sum", "sh", "cat", "mktemp", "mkdir", "mv", "rm", "head", "tar"):
             self._tools.joinpath(tool).symlink_to(Path("/usr/bin", tool))
 
     def exec(

@@ -275,6 +275,32 @@ def test_marks_change_nothing_but_themselves(pod: PodFolder) -> None:
     assert compare_files(before, pod.look("all"), pod.folder).total == 2
 
 
+def test_a_mark_that_is_repeated_is_one_whole_file_that_no_inventory_sees(pod: PodFolder) -> None:
+    for folder in (f"{number:02x}" for number in range(0, 0xF1, 0x10)):
+        pod.put(f"{folder}/1", b"one")
+    before = pod.look("before")
+    store = pod.store()
+    with store.repeat_mark("heartbeat") as write:
+        place = write("0000000001 now").place
+        listings = len([argv for argv in pod.commands if "find" in " ".join(argv)])
+        assert write("0000000002 now").place == place
+        assert len([argv for argv in pod.commands if "find" in " ".join(argv)]) == listings, "its place is picked once"
+    assert place.startswith("storage/f0/"), "in the last folder"
+    assert (pod.cwd / place).stat().st_mode & 0o777 == 0o644
+    assert store.read_mark("heartbeat") == "0000000002 now"
+    assert compare_files(before, pod.look("all"), pod.folder).total == 1
+    (pod.cwd / f"{place}.part").write_bytes(b"00000")  # a rename that never came
+    assert store.take_inventory("after").entry_lines.sha256 == before.entry_lines.sha256
+
+
+def test_a_mark_that_is_repeated_in_an_empty_storage_changes_no_inventory(pod: PodFolder) -> None:
+    store = pod.store()
+    with store.repeat_mark("heartbeat") as write:
+        write("1")
+    assert store.take_inventory("before").entry_lines.lines == 0
+    assert store.read_mark("heartbeat") == "1"
+
+
 def test_a_mark_in_an_empty_storage_makes_a_folder_that_is_left_out(pod: PodFolder) -> None:
     store = pod.store()
     store.write_mark("nonce", "n")

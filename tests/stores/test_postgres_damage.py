@@ -20,18 +20,36 @@ FIVE = "aaaaaaaa-0000-0000-0000-000000000005"
 Case = tuple[str, str, str, str, str, str]
 
 
+def _on_object(statement: str) -> str:
+    chosen = "(SELECT notes FROM session WHERE name = 'one')"
+    return f"DO $$ BEGIN EXECUTE format('{statement}', {chosen}); END $$"
+
+
+def _only(column: str) -> str:
+    """The whole detail of a row in which one column changed: no other may be named."""
+    return f"column {column} differs (value hidden; --show-values shows it)"
+
+
 def _type(name: str, change: str) -> Case:
-    return (name, f"UPDATE probe.types SET {change} WHERE id = 1", "rows", "changed", 'probe.types ["1"]', "digest")
+    return (
+        name,
+        f"UPDATE probe.types SET {change} WHERE id = 1",
+        "rows",
+        "changed",
+        'probe.types ["1"]',
+        _only(change.split(" =")[0]),
+    )
 
 
 ROWS: list[Case] = [
-    ("row changed", "UPDATE session SET state = 4 WHERE name = 'one'", "rows", "changed", f'public.session ["{ONE}"]', "digest"),
+    ("row changed", "UPDATE session SET state = 4 WHERE name = 'one'", "rows", "changed", f'public.session ["{ONE}"]', _only("state")),
     ("row lost", "DELETE FROM dataset WHERE datasetid = 3", "rows", "missing", f'public.dataset ["{ONE}", "3"]', "gone"),
     ("row added", f"INSERT INTO dataset VALUES ('{ONE}', 9)", "rows", "extra", f'public.dataset ["{ONE}", "9"]', ""),
-    ("NULL for empty", "UPDATE session SET name = NULL WHERE name = ''", "rows", "changed", "public.session [", "digest"),
-    ("empty for NULL", "UPDATE session SET name = '' WHERE name IS NULL", "rows", "changed", "public.session [", "digest"),
-    ("a microsecond", "UPDATE session SET created = created + interval '1 us' WHERE name = 'one'", "rows", "changed", ONE, ""),
-    ("unique key", "UPDATE probe.unique_only SET c = 'x' WHERE a = 1", "rows", "changed", 'probe.unique_only ["k1"]', ""),
+    ("NULL for empty", "UPDATE session SET name = NULL WHERE name = ''", "rows", "changed", "public.session [", _only("name")),
+    ("empty for NULL", "UPDATE session SET name = '' WHERE name IS NULL", "rows", "changed", "public.session [", _only("name")),
+    ("a microsecond", "UPDATE session SET created = created + interval '1 us' WHERE name = 'one'", "rows", "changed", ONE, _only("created")),
+    ("two columns", "UPDATE session SET name = 'x', state = 1 WHERE name = 'one'", "rows", "changed", ONE, "columns name, state differ (values hidden; --show-values shows them)"),
+    ("unique key", "UPDATE probe.unique_only SET c = 'x' WHERE a = 1", "rows", "changed", 'probe.unique_only ["k1"]', _only("c")),
     ("beside a dropped column", "UPDATE probe.dropped SET kept = 3 WHERE kept = 2", "rows", "missing", 'probe.dropped ["2"]', ""),
     ("in a partition", "UPDATE probe.parted SET line = 'two'", "rows", "changed", 'probe.parted_low ["1"]', ""),
     ("table doubled", "INSERT INTO probe.bag SELECT * FROM probe.bag", "rows", "changed", "probe.bag", "4 rows became 8"),
@@ -44,7 +62,7 @@ ROWS: list[Case] = [
     _type("numeric scale", "exact = 1.00"),
     _type("negative zero, single", "single = '-0'"),
     _type("negative zero, double", "double = '-0'"),
-    ("last digit of a double", "UPDATE probe.types SET double = 0.3 WHERE id = 2", "rows", "changed", 'probe.types ["2"]', "digest"),
+    ("last digit of a double", "UPDATE probe.types SET double = 0.3 WHERE id = 2", "rows", "changed", 'probe.types ["2"]', _only("double")),
     _type("jsonb number", """document = '{"a": 1.00, "b": [1]}'"""),
     _type("json white space", """plain = '{"a":1}'"""),
     _type("interval of equal length", "span = '24 hours'"),
@@ -67,6 +85,8 @@ ROWS: list[Case] = [
 ]  # fmt: skip
 
 OBJECTS: list[Case] = [
+    ("another owner", _on_object("ALTER LARGE OBJECT %s OWNER TO pg_monitor"), "large object", "changed", f'public.session ["{ONE}"] notes', "owner postgres → owner pg_monitor"),
+    ("granted", _on_object("GRANT SELECT ON LARGE OBJECT %s TO pg_monitor"), "large object", "changed", f'public.session ["{ONE}"] notes', "(nothing) → grant pg_monitor: SELECT"),
     ("emptied", "SELECT lo_truncate(lo_open(notes, x'60000'::int), 0) FROM session WHERE name = 'one'", "large object", "changed", f'public.session ["{ONE}"] notes', "size 12 → 0, sha256 differs"),
     ("byte flipped", "SELECT lo_put(notes, 0, 'N') FROM session WHERE name = 'one'", "large object", "changed", f'public.session ["{ONE}"] notes', "sha256 differs"),
     ("swapped", "UPDATE session a SET notes = b.notes FROM session b WHERE (a.name, b.name) IN (('one', 'two'), ('two', 'one'))", "large object", "changed", f'public.session ["{ONE}"] notes', "sha256 differs"),
@@ -112,6 +132,12 @@ SCHEMA: list[Case] = [
     ("policy lost", "DROP POLICY positive ON probe.bag", "schema", "missing", "policy probe.bag.positive", ""),
     ("row security on", "ALTER TABLE probe.bag ENABLE ROW LEVEL SECURITY", "schema", "changed", "table probe.bag", "row security"),
     ("publication lost", "DROP PUBLICATION every", "schema", "missing", "publication every", ""),
+    ("table published", "ALTER PUBLICATION every ADD TABLE probe.bag", "schema", "changed", "publication every", "table probe.bag"),
+    ("collation of another locale", "DROP COLLATION probe.plain; CREATE COLLATION probe.plain (locale = 'POSIX')", "schema", "changed", "collation probe.plain", "C → "),
+    ("replica identity lost", "ALTER TABLE probe.unique_only REPLICA IDENTITY FULL", "schema", "changed", "index probe.unique_only_b_key", "replica identity → (nothing)"),
+    ("option of a foreign table", "ALTER FOREIGN TABLE probe.elsewhere OPTIONS (SET name 'near')", "schema", "changed", "foreign table probe.elsewhere", "options {name=far} → options {name=near}"),
+    ("foreign table lost", "DROP FOREIGN TABLE probe.elsewhere", "schema", "missing", "foreign table probe.elsewhere", ""),
+    ("event trigger", "CREATE FUNCTION probe.on_end() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; CREATE EVENT TRIGGER ended ON ddl_command_end EXECUTE FUNCTION probe.on_end()", "schema", "extra", "event trigger ended", ""),
     ("statistics lost", "DROP STATISTICS probe.correlated", "schema", "missing", "statistics probe.correlated", ""),
     ("default privileges lost", "ALTER DEFAULT PRIVILEGES IN SCHEMA probe REVOKE SELECT ON TABLES FROM pg_monitor", "schema", "missing", "default privileges postgres probe r", ""),
     ("extension lost", "DROP EXTENSION plpgsql CASCADE", "schema", "missing", "extension plpgsql", ""),

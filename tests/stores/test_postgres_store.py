@@ -39,6 +39,21 @@ def test_marks_are_written_read_and_replaced(server: DatabaseServer, copy: str, 
     assert (store.read_mark("nonce"), store.read_mark("marker")) == ("another", "m")
 
 
+def test_a_mark_is_repeated_through_one_session_and_the_last_one_stays(
+    server: DatabaseServer, copy: str, evidence: Path
+) -> None:
+    store = server.store(copy, evidence)
+    with store.repeat_mark("heartbeat") as write:
+        write("1")
+        assert store.read_mark("heartbeat") == "1", "committed at once: a dump that begins now has it"
+        assert write("2").place == "rehearsal_extras.mark"
+        with server.connect(copy) as other:
+            query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            assert other.execute(query.encode()).fetchone() == (2,)
+    assert store.read_mark("heartbeat") == "2"
+    assert store.read_mark("nonce") is None
+
+
 @pytest.mark.parametrize(
     "loss",
     ["DELETE FROM rehearsal_extras.mark", "DROP TABLE rehearsal_extras.mark", "DROP SCHEMA rehearsal_extras CASCADE"],
@@ -90,7 +105,7 @@ def test_leftovers_are_named(server: DatabaseServer, evidence: Path, made: str, 
 def test_leftovers_end_after_twenty(server: DatabaseServer, intact: str, evidence: Path) -> None:
     found = server.store(intact, evidence).leftovers()
     assert len(found) == 20
-    assert found[0] == "materialized view probe.summary"
+    assert found[:2] == ("foreign table probe.elsewhere", "materialized view probe.summary")
 
 
 def test_the_seed_fills_the_database(server: DatabaseServer, evidence: Path) -> None:
@@ -127,9 +142,12 @@ def test_lines_are_as_the_format_says(before: DatabaseInventory, evidence: Path)
     assert len(lines) == table.rows == table.row_lines.lines == 5
     assert [line.split("\t")[0] for line in lines] == [f'["{ONE[:-1]}{number}"]' for number in range(1, 6)]
     assert sum(int(line.split("\t")[1]) for line in lines) == int(table.digest)
+    assert table.columns == ("sessionid", "name", "notes", "state", "created")
+    assert {len(line.split("\t")[2]) for line in lines} == {8 * 5}
+    holder = "postgres\tgrant postgres: SELECT, UPDATE"
     objects = (evidence / table.large_object_lines.path).read_text().splitlines()
-    assert objects[0] == f'["{ONE}"]\tnotes\t12\t{hashlib.sha256(b"notes of one").hexdigest()}'
-    assert objects[2] == f'["{ONE[:-1]}4"]\tnotes\t0\t{hashlib.sha256(b"").hexdigest()}'
+    assert objects[0] == f'["{ONE}"]\tnotes\t12\t{hashlib.sha256(b"notes of one").hexdigest()}\t{holder}'
+    assert objects[2] == f'["{ONE[:-1]}4"]\tnotes\t0\t{hashlib.sha256(b"").hexdigest()}\t{holder}'
     assert before.tables["public.dataset"].row_lines is not None
     keyed = (evidence / before.tables["public.dataset"].row_lines.path).read_text().splitlines()
     assert keyed == sorted(keyed)
