@@ -194,7 +194,7 @@ def test_what_a_site_command_damages_is_fail_and_named(tmp_path: Path) -> None:
     assert any(s.startswith("session-db: public.label [") and label in s for s in subjects)
     assert f"file-storage-0: {path[:2]}/{path}" in subjects
     assert any("auth: function rehearsal_extras.spell" in s for s in subjects)
-    assert {finding["check"] for finding in failed} == {"rows", "files", "schema"}
+    assert {finding["check"] for finding in failed} == {"rows", "files", "schema", "sessions"}
     again = run("judge", str(tmp_path / "latest"))
     assert again.returncode == 1
     assert label in again.stdout
