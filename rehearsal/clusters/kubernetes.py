@@ -97,6 +97,7 @@ class KubernetesCluster:
         self._waits = PodWaits(self._reads, self._kubectl)
         self._copies = PodCopies(self._kubectl, self.exec, scratch, site.tries)
         self._forwards: dict[str, Forward | ExecForward] = {}
+        self._forwarded: dict[str, str] = {}  # the UID of the pod that each forward leads to
         self._deployment: Deployment | None = None
         self._versions: dict[str, str] = {}
         self.does_not_prove = limit_proof(site.image)
@@ -253,13 +254,17 @@ class KubernetesCluster:
         )
 
     def _open_port(self, pod: str) -> int:
+        state = self._reads.read_pod(pod)
+        if state is not None and self._forwarded.get(pod) != state.uid:
+            self._close_forward(pod)  # it leads to a pod that is gone, and would say so only to the next caller
+            self._forwarded[pod] = state.uid
         forward = self._forwards.get(pod)
         if forward is None:
             forward = Forward(self._kubectl, pod, 5432, self._scratch / f"forward-{pod}.log")
         try:
             port = forward.open()
         except (EnvironmentUnfit, WaitTimeout) as error:
-            if isinstance(forward, ExecForward) or self._reads.read_pod(pod) is None:
+            if isinstance(forward, ExecForward) or state is None:
                 raise
             self._journal.note(f"no forward to {pod} can be held, each connection goes through exec: {error.what}")
             forward.close()

@@ -164,6 +164,14 @@ def test_a_forward_that_dies_comes_back(bench: Bench) -> None:
         assert forward._server.pid != first
 
 
+def test_a_forward_leads_to_the_pod_that_is_there_now(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    assert ask(bench.cluster, bench, "SELECT 1") == "1"
+    bench.cluster._kubectl.run("delete", "pod", bench.database.pod, "--grace-period=1")
+    bench.cluster.wait_ready(bench.database.pod)
+    assert ask(bench.cluster, bench, "SELECT 2") == "2"
+
+
 def test_where_no_forward_can_be_held_each_connection_goes_through_exec(bench: Bench, tmp_path: Path) -> None:
     """As with a role that may exec and may not forward."""
     wrapper = tmp_path / "kubectl"
@@ -174,7 +182,7 @@ def test_where_no_forward_can_be_held_each_connection_goes_through_exec(bench: B
     wrapper.chmod(0o755)
     cluster = bench.sibling()
     cluster._kubectl = replace(cluster._kubectl, binary=wrapper)
-    cluster._forwards = {}
+    cluster._forwards, cluster._forwarded = {}, {}
     assert ask(cluster, bench, "SELECT 40 + 2") == "42"
     many = "SELECT sum(length(t)) FROM (SELECT repeat('x', 1000000) FROM generate_series(1, 20)) AS r(t)"
     assert ask(cluster, bench, many) == "20000000"
