@@ -10,7 +10,7 @@ from rehearsal.errors import UsageError
 from rehearsal.scenario_files import default_folder, load_scenario, load_scenarios, pick_scenarios
 
 
-def test_six_losses_and_six_controls_in_order() -> None:
+def test_six_losses_and_twelve_controls_in_order() -> None:
     scenarios = load_scenarios(default_folder())
     assert [scenario.name for scenario in scenarios if not scenario.is_control] == [
         "lose-session-db",
@@ -23,9 +23,15 @@ def test_six_losses_and_six_controls_in_order() -> None:
     assert [scenario.name for scenario in scenarios if scenario.is_control] == [
         "control-byte-flipped",
         "control-claim-kept",
+        "control-disk-full",
         "control-large-objects-cut",
+        "control-old-data",
         "control-restore-skipped",
         "control-row-changed",
+        "control-service-writes",
+        "control-stream-cut",
+        "control-tar-cut",
+        "control-terminal-dump",
         "control-yesterdays-set",
     ]
 
