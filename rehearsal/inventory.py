@@ -48,10 +48,10 @@ class TableInventory(_Fact):
 
     Attributes:
         rows: `count(*)`.
-        digest: sum of the rows' 64-bit hashes, decimal: `hash_record_extended`, mixed once more because it is linear (a
-            plain sum misses two rows that swap a value). Columns whose type has values that are equal but not
-            identical (numeric, float, jsonb, interval, …) enter as their text under pinned session settings; large
-            object columns enter only as NULL or not NULL (their content is in `large_objects`).
+        digest: sum of the rows' 64-bit hashes, decimal; a row's is the exclusive or of its columns', each seeded with
+            its name, mixed once more. Columns whose type has values that are equal but not identical (numeric, float,
+            jsonb, interval, …) enter as their text under pinned session settings; large object columns enter only as
+            NULL or not NULL (their content is in `large_object_lines`).
         key: the primary key's columns in order; empty: the table is judged as a multiset.
         columns: in order, as `row_lines`, `block_lines` and `value_lines` have them; empty in an older release's.
         row_lines: for a keyed table, a line per row, `KEY<TAB>DIGEST<TAB>COLUMNS`: KEY a JSON array of the key columns'

@@ -181,7 +181,7 @@ class Table:
 
     @property
     def row_digest(self) -> sql.Composed:
-        """A 64-bit hash of a row. The outer call mixes: with the plain hash, a sum misses two rows that swap a value.
+        """A 64-bit hash of a row. The outer call mixes, so that sums over rows keep no trace of the exclusive or.
 
         The columns' hashes go in as the seed, because the value hashed by `hashint8extended` is folded to 32 bits.
         """
