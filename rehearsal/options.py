@@ -103,9 +103,9 @@ def declare_proof_options(add: Callable[..., Any]) -> None:
         type=int,
         default=_PROOF.benign_seeds,
         metavar="N",
-        help="runs of every benign change; from 20 on as many more as make 300 in all (default: 20)",
+        help="rehearsals of every benign change, two changes in each; from 20 on 300 in all at least (default: 20)",
     )
-    add("--jobs", type=int, default=_PROOF.jobs, metavar="N", help="worker processes (default: one a processor)")
+    add("--jobs", type=int, default=_PROOF.jobs, metavar="N", help="worker processes (default: processors + 1)")
     add(
         "--only",
         action="append",

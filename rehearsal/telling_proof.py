@@ -49,7 +49,7 @@ def tell_unwanted(result: TrialResult) -> str:
     """One line: the trial, what it came to, the first thing that was found."""
     named = ", NOT NAMED" if result.outcome is Outcome.KILLED and not result.named else ""
     first = f": {result.told[0]}" if result.told else ""
-    return f"{result.outcome.upper()}{named}  {result.trial.operator}, seed {result.trial.seed}{first}"
+    return f"{result.outcome.upper()}{named}  {result.trial.title}, seed {result.trial.seed}{first}"
 
 
 def tell_proof(proven: Proven) -> list[str]:

@@ -331,7 +331,7 @@ class LocalCluster:
         for pod in self._pods.values():
             pod.running = False
             if pod.server is not None:
-                pod.server.stop()
+                pod.server.stop(for_good=True)
         owned = [folder for folder in (self._sockets, self.root) if folder.exists()]
         for folder in owned:
             check_marker(folder, self._nonce, "removing it")

@@ -128,11 +128,14 @@ class DatabaseServer:
     def _log_tail(self) -> str:
         return "no process" if self._server is None else f"its log ends:\n{self._server.log_tail()}"
 
-    def stop(self) -> None:
-        """Fast shutdown (SIGINT, the image's STOPSIGNAL), then immediate (SIGQUIT), then SIGKILL."""
+    def stop(self, *, for_good: bool = False) -> None:
+        """Fast shutdown (SIGINT, the image's STOPSIGNAL), then immediate (SIGQUIT), then SIGKILL.
+
+        `for_good`: its data goes too, so there is nothing to write down at the end; immediate from the start.
+        """
         if self._server is None:
             return
-        for number in (signal.SIGINT, signal.SIGQUIT):
+        for number in (signal.SIGQUIT,) if for_good else (signal.SIGINT, signal.SIGQUIT):
             try:
                 self._server.stop(number, _STOP_DEADLINE)
             except WaitTimeout as error:

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rehearsal.clusters.local_places import User, give_to, remove_tree
 from rehearsal.errors import CommandFailed, EnvironmentUnfit
@@ -79,7 +80,7 @@ def find_template(postgres: Postgres, folder: Path, cache: Path | None) -> Templ
         made = _make_template(postgres, folder)
         cache.mkdir(parents=True, exist_ok=True)
         beside = cache / f".{key}.{secrets.token_hex(4)}"
-        copy_tree(postgres.shell, made.data.parent, beside)
+        copy_tree(postgres.shell, made.data.parent, beside, holes="always")
         remove_tree(folder)
         try:
             beside.rename(cached)
@@ -90,13 +91,16 @@ def find_template(postgres: Postgres, folder: Path, cache: Path | None) -> Templ
     return Template(cached / "data", password)
 
 
-def copy_tree(shell: Shell, source: Path, target: Path) -> None:
+def copy_tree(shell: Shell, source: Path, target: Path, holes: Literal["auto", "always"] = "auto") -> None:
     """A copy with owners, modes and holes; by reflink where the file system can.
+
+    Args:
+        holes: `auto` keeps those that are there; `always` looks at every block for more: once, for the template.
 
     Raises:
         EnvironmentUnfit: the disk is full or the like.
     """
-    command = ("cp", "-a", "--reflink=auto", "--sparse=always", "-T", str(source), str(target))
+    command = ("cp", "-a", "--reflink=auto", f"--sparse={holes}", "-T", str(source), str(target))
     try:
         shell.run(Process(command))
     except CommandFailed as error:

@@ -53,7 +53,8 @@ class OperatorLine(_Part):
 
 
 class BenignLine(_Part):
-    """A benign change over its runs; green is PASS and nothing else."""
+    """A benign change over the rehearsals it took part in; green is PASS and nothing else, and a rehearsal that is not
+    counts against every change in it."""
 
     name: str
     runs: int
@@ -61,10 +62,10 @@ class BenignLine(_Part):
 
 
 class RivalLine(_Part):
-    """A rival over all mutants and over one run of every benign change.
+    """A rival over the first mutant of every operator and the first rehearsal of every benign change.
 
     Attributes:
-        caught, of: mutants it saw something in, of those it applies to.
+        caught, of: of those mutants it saw something in, of those it applies to.
         false_alarms, benign_runs: the same for changes that are no damage.
     """
 
@@ -81,7 +82,8 @@ class Proof(_Part):
 
     Attributes:
         date: day of the measurement, ISO 8601, UTC.
-        seeds, benign_seeds: runs of each operator and of each benign change.
+        seeds, benign_seeds: runs of each operator; rehearsals in which each benign change took part, at least.
+        benign_runs, benign_green: rehearsals with benign changes, most of them with two.
         seconds: wall time of all of it.
     """
 
@@ -127,18 +129,18 @@ def add_up(
     mutants = [result for result in results if not result.trial.benign]
     harmless = [result for result in results if result.trial.benign]
     lines = tuple(_add_up_operator(one, [r for r in mutants if r.trial.operator == one.name]) for one in operators)
-    calm = tuple(_add_up_benign(one.name, [r for r in harmless if r.trial.operator == one.name]) for one in benign)
+    calm = tuple(_add_up_benign(one.name, [r for r in harmless if one.name in r.trial.names]) for one in benign)
     return Proof(
         date=date,
         tool_version=tool_version,
         seeds=max((result.trial.seed for result in mutants), default=0),
-        benign_seeds=max((result.trial.seed for result in harmless), default=0),
+        benign_seeds=min((one.runs for one in calm), default=0),
         seconds=round(seconds, 1),
         killed=sum(one.killed for one in lines),
         named=sum(one.named for one in lines),
         runs=sum(one.runs for one in lines),
-        benign_green=sum(one.green for one in calm),
-        benign_runs=sum(one.runs for one in calm),
+        benign_green=sum(result.outcome is Outcome.GREEN for result in harmless),
+        benign_runs=len(harmless),
         operators=lines,
         benign=calm,
         ablation=switch_off_each(checks, mutants),

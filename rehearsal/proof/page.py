@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rehearsal.proof.matrix import OperatorLine, Proof
-from rehearsal.proof.trials import STRONGER, TrialResult
+from rehearsal.proof.trials import STRONGER, WHOLE_EVERY, Outcome, TrialResult
 from rehearsal.report.pages import escape_markdown
 from rehearsal.report.words import word_seconds
 
 _NONE = "·"
 _WHAT_COUNTS = (
-    "Every run is one real rehearsal on the local cluster (seed size xs), tampered with by one operator and judged "
-    "from its record alone. A mutant is first shown to differ by a witness that does not ask the judge: `pg_dump` of "
-    "the database before and after by sorted lines, `find` and `sha256sum` of the files, or the bytes of the backup "
-    "set; where only the procedure was damaged, the operator's word is taken. **Killed**: a FAIL finding. **Named**: "
+    "Every run is one real rehearsal on the local cluster (seed size xs), tampered with by one operator (or two benign "
+    "changes) and judged from its record alone; databases that the operator neither loses nor looks at are deployed in "
+    f"one run of {WHOLE_EVERY}. A mutant is first shown to differ by a witness that does not ask the judge: "
+    "`pg_dump` of the database before and after by sorted lines, `find` and `sha256sum` of the files, or the bytes of "
+    "the backup set; where only the procedure was damaged, the operator's word is taken. **Killed**: a FAIL finding. "
+    "**Named**: "
     "one of a check that the operator asks for, with the struck object in its subject. An exit status never counts. "
     "Equivalent mutants (nothing to strike, or nothing differs) are listed and are not among the runs; a run that "
     "broke on our side is among them, and is neither killed nor green."
@@ -53,14 +55,14 @@ def render_page(proof: Proof, results: Sequence[TrialResult], command: str) -> s
         "",
         *_tell_unwanted(results),
         *_tell_operators(proof),
-        *_tell_rivals(proof),
+        *_tell_rivals(proof, results),
         *_tell_ablation(proof),
         *_tell_benign(proof),
         "## How to repeat it",
         "",
         f"`{command}` (`make proof` for all of it) writes this page and [proof.json](proof.json): seeds 1 to "
-        f"{proof.seeds} of every operator, the last one with intensity {STRONGER}; seeds 1 to {proof.benign_seeds} of "
-        f"every benign change. {_HOW_TO_REPEAT}",
+        f"{proof.seeds} of every operator, the last one with intensity {STRONGER}; {proof.benign_seeds} rehearsals or "
+        f"more of every benign change. {_HOW_TO_REPEAT}",
     ]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -79,7 +81,7 @@ def _tell_unwanted(results: Sequence[TrialResult]) -> list[str]:
         named = "" if result.named or result.trial.benign else ", not named"
         struck = f", struck {escape_markdown(', '.join(result.struck))}" if result.struck else ""
         lines.append(
-            f"- {escape_markdown(result.trial.operator)}, seed {result.trial.seed}: {result.outcome}{named}{struck}"
+            f"- {escape_markdown(result.trial.title)}, seed {result.trial.seed}: {result.outcome}{named}{struck}"
         )
         lines += [f"  - {escape_markdown(told)}" for told in result.told[:3]]
     return [*lines, ""]
@@ -113,29 +115,40 @@ def _mark(count: int, of: int) -> str:
     return str(count) if count == of else f"**{count}**"
 
 
-def _tell_rivals(proof: Proof) -> list[str]:
+def _tell_rivals(proof: Proof, results: Sequence[TrialResult]) -> list[str]:
     lines = ["## Side by side with other ways to look, on the same mutants", ""]
+    lines += ["Measured on the first seed of every operator and in the first rehearsal of every benign change.", ""]
+    met = [result for result in results if result.trial.rivals and result.outcome is not Outcome.EQUIVALENT]
+    first = {result.trial.operator: result for result in met if not result.trial.benign}
+    calm = [result for result in met if result.trial.benign]
     ours = (
         "this judge",
-        f"{proof.killed} of {proof.runs}",
-        f"{proof.benign_runs - proof.benign_green} of {proof.benign_runs}",
+        f"{sum(_is_killed(result) for result in first.values())} of {len(first)}",
+        f"{sum(result.outcome is not Outcome.GREEN for result in calm)} of {len(calm)}",
     )
     rows = [(one.name, f"{one.caught} of {one.of}", f"{one.false_alarms} of {one.benign_runs}") for one in proof.rivals]
     lines += _table(("", "caught", "false alarms"), [ours, *rows], 1)
     lines += ["", *(f"- {one.name}: {one.how}" for one in proof.rivals), ""]
     lines.append("The strict restore meets the set and a copy of the intact database, so it cannot see what went wrong")
-    lines += ["in the restore or after it. A dash: does not apply. False alarms: one run of every benign change.", ""]
+    lines += ["in the restore or after it. 1: saw it. A dot: did not. A dash: does not apply, or nothing differed.", ""]
     names = [one.name for one in proof.rivals]
     rows_by_operator = (
         [
             escape_markdown(line.name),
-            str(line.runs),
-            _mark(line.killed, line.runs),
+            _tell_killed(first.get(line.name)),
             *(_seen(line, name) for name in names),
         ]
         for line in proof.operators
     )
-    return [*lines, *_table(("Operator", "runs", "this judge", *names), rows_by_operator, 1), ""]
+    return [*lines, *_table(("Operator", "this judge", *names), rows_by_operator, 1), ""]
+
+
+def _is_killed(result: TrialResult) -> bool:
+    return result.outcome is Outcome.KILLED
+
+
+def _tell_killed(result: TrialResult | None) -> str:
+    return "–" if result is None else _mark(int(_is_killed(result)), 1)
 
 
 def _seen(line: OperatorLine, rival: str) -> str:
@@ -156,7 +169,11 @@ def _tell_ablation(proof: Proof) -> list[str]:
 
 def _tell_benign(proof: Proof) -> list[str]:
     rows = ((escape_markdown(one.name), str(one.runs), _mark(one.green, one.runs)) for one in proof.benign)
-    return ["## Benign changes, which must stay green", "", *_table(("Change", "runs", "green"), rows, 1), ""]
+    told = (
+        f"{proof.benign_runs} rehearsals, two changes in each where they go together, with changing partners: runs and "
+        "green count the rehearsals that a change took part in, and one that is not green counts against both."
+    )
+    return ["## Benign changes, which must stay green", "", told, "", *_table(("Change", "runs", "green"), rows, 1), ""]
 
 
 def _list(names: Iterable[str]) -> str:

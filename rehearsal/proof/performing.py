@@ -45,7 +45,7 @@ from rehearsal.roles import Stage
 from rehearsal.scenario import Expectation, Scenario
 from rehearsal.shell import Shell
 from rehearsal.tampering.every import BENIGN, OPERATORS
-from rehearsal.tampering.operators import Operator
+from rehearsal.tampering.operators import Operator, pair_up
 from rehearsal.values import make_deployment, read_values, redact_values
 from rehearsal.verdicts import Judgement, Verdict
 
@@ -131,7 +131,10 @@ class Workshop:
         return replace(result, kept="" if result.as_wanted else trial.folder, seconds=seconds)
 
     def _rehearse(self, trial: Trial, folder: Path, journal: Journal) -> TrialResult:
-        operator = self._operators[trial.operator].seeded(trial.seed, trial.intensity)
+        operator = self._operators[trial.operator]
+        if trial.other:
+            operator = pair_up(operator, self._operators[trial.other])
+        operator = operator.seeded(trial.seed, trial.intensity)
         witness = Witness(operator)
         rivals = Rivals(witness, trial.seed) if trial.rivals else None
         try:
@@ -150,12 +153,20 @@ class Workshop:
             write_reports(folder, record, judgement, redactor=self._redactor)
         return result
 
-    def _deploy_for(self, operator: Operator) -> Deployment:
-        """The chart's defaults, with as many replicas as the operator needs."""
-        return self.deployment.model_copy(update={"file_replicas": operator.replicas})
+    def choose_deployment(self, trial: Trial, operator: Operator) -> Deployment:
+        """The chart's defaults, with as many replicas as the operator needs.
+
+        Databases that it does not concern are left out as `enabled: false` does, but for one trial in a handful, so
+        that `untouched` has something to say. session-db stays: it says of every file whose it is.
+        """
+        wanted = {"session-db", *operator.concerns}
+        kept = [d for d in self.deployment.databases if trial.whole_deployment or "*" in wanted or d.role in wanted]
+        left_out = [database.name for database in self.deployment.databases if database not in kept]
+        update = {"databases": tuple(kept), "disabled": tuple(left_out), "file_replicas": operator.replicas}
+        return self.deployment.model_copy(update=update)
 
     def _setting(self, trial: Trial, operator: Operator, witness: Witness, rivals: Rivals | None) -> Setting:
-        deployment = self._deploy_for(operator)
+        deployment = self.choose_deployment(trial, operator)
 
         def look_after(stage: Stage) -> None:
             witness.look_after(stage)
@@ -168,16 +179,21 @@ class Workshop:
             seed=trial.seed,
             size=SIZE,
             run_id=self._folder.name,
-            command=shlex.join(["rehearsal", "prove", "--only", trial.operator]),
+            command=shlex.join(["rehearsal", "prove", *(w for name in trial.names for w in ("--only", name))]),
             open_store=seeded_stores(Seed(trial.seed, SIZE, deployment.file_replicas)),
             after_backup=rivals.look_at_set if rivals else None,
-            after_restore=look_after if rivals else None,
+            after_restore=look_after if _is_watched(trial) else None,
         )
 
 
 def _remove(*folders: Path) -> None:
     for folder in folders:
         remove_tree(folder)
+
+
+def _is_watched(trial: Trial) -> bool:
+    """Every mutant must be shown to differ; a benign change is watched where the rivals need it."""
+    return trial.rivals or not trial.benign
 
 
 def _write_scenario(trial: Trial, operator: Operator, witness: Witness, rivals: Rivals | None) -> Scenario:
@@ -192,7 +208,7 @@ def _write_scenario(trial: Trial, operator: Operator, witness: Witness, rivals: 
         loses=operator.loses,
         loss=DELETE_CLAIMS,
         method=KubectlCopy(operator.files_by),
-        tampering=Watched(operator, witness, look_before) if rivals else operator,
+        tampering=Watched(operator, witness, look_before) if _is_watched(trial) else operator,
         expects=None if trial.benign else Expectation(operator.checks[0]),
     )
 

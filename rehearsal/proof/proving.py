@@ -27,7 +27,7 @@ from rehearsal.proof.workers import Workers
 from rehearsal.tampering.every import BENIGN, OPERATORS
 
 BENIGN_TOTAL = 300
-"""The least number of benign runs of a whole proof."""
+"""The least number of benign rehearsals of a whole proof."""
 PROOF_JSON, PROOF_PAGE = "proof.json", "proof.md"
 
 Tell = Callable[[int, int, TrialResult, float], None]
@@ -39,7 +39,7 @@ class ProofOptions:
     """What is asked for; `only`: names of operators and benign changes, none for all of them.
 
     Attributes:
-        seeds, benign_seeds: runs of each operator, of each benign change.
+        seeds, benign_seeds: runs of each operator, rehearsals in which each benign change takes part.
         runs: where the proof's folder goes.
         docs: where proof.json and proof.md go.
         pg_bin: folder of PostgreSQL server binaries.
@@ -92,7 +92,7 @@ def prove(options: ProofOptions, tell: Tell = lambda *_: None) -> Proven:
     started = time.monotonic()
     results: list[TrialResult] = []
     try:
-        with Workers(folder, min(options.jobs or os.cpu_count() or 1, len(trials)), options.pg_bin) as workers:
+        with Workers(folder, min(options.jobs or _count_workers(), len(trials)), options.pg_bin) as workers:
             for result in workers.perform(trials):
                 results.append(result)
                 tell(len(results), len(trials), result, time.monotonic() - started)
@@ -114,6 +114,11 @@ def prove(options: ProofOptions, tell: Tell = lambda *_: None) -> Proven:
     if not any(folder.iterdir()):
         folder.rmdir()
     return Proven(proof, tuple(results), folder, page)
+
+
+def _count_workers() -> int:
+    """One more than processors: a trial waits for servers to start and to stop now and then."""
+    return (os.cpu_count() or 1) + 1
 
 
 def _write(options: ProofOptions, proof: Proof, results: Sequence[TrialResult]) -> Path:

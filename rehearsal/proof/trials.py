@@ -8,16 +8,20 @@ a trial that broke on our side is neither.
 from __future__ import annotations
 
 import difflib
+import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rehearsal.errors import UsageError
-from rehearsal.tampering.operators import Operator
+from rehearsal.tampering.operators import Operator, go_together
 from rehearsal.verdicts import Finding, Verdict
 
 STRONGER = 3
 """Intensity of the last seed of an operator; the others damage the least that is possible."""
+WHOLE_EVERY = 5
+"""One trial of so many runs with every database, concerned or not."""
 RESTORE_PHASE = "restore"
 
 
@@ -40,6 +44,7 @@ class Trial:
         operator: its name in the registry.
         seed: of the operator's draw and of the data.
         rivals: whether the rivals look at it too.
+        other: the benign change that is struck in the same rehearsal; "" for none.
     """
 
     operator: str
@@ -47,11 +52,27 @@ class Trial:
     seed: int
     intensity: int = 1
     rivals: bool = True
+    other: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of everything that is struck."""
+        return (self.operator, self.other) if self.other else (self.operator,)
+
+    @property
+    def title(self) -> str:
+        return " + ".join(self.names)
+
+    @property
+    def whole_deployment(self) -> bool:
+        """Whether the databases that it does not concern are there too: in about one trial of five, and in the same
+        ones whatever else is proven with it."""
+        return zlib.crc32(self.folder.encode()) % WHOLE_EVERY == 0
 
     @property
     def folder(self) -> str:
         """A folder's name, unique among the trials of a proof."""
-        words = "".join(c if c.isalnum() and c.isascii() else "-" for c in self.operator.lower())
+        words = "".join(c if c.isalnum() and c.isascii() else "-" for c in "-".join(self.names).lower())
         return f"{'benign' if self.benign else 'operator'}-{words}-{self.seed}"
 
 
@@ -90,21 +111,57 @@ class TrialResult:
 def plan_trials(
     operators: Sequence[Operator], benign: Sequence[Operator], seeds: int, benign_seeds: int, benign_total: int = 0
 ) -> list[Trial]:
-    """Every trial of a proof, the mutants first.
+    """Every trial of a proof, the mutants first; the rivals look at the first one of each operator and change.
 
     Args:
-        benign_total: the least number of benign trials; more seeds are taken until there are as many.
+        benign_seeds: rehearsals in which each benign change takes part, at least.
+        benign_total: the least number of benign trials; changes take part in more until there are as many.
     """
-    if benign:
-        benign_seeds = max(benign_seeds, -(-benign_total // len(benign)))
     trials = [
-        Trial(one.name, False, seed, STRONGER if seed == seeds and seeds > 1 else 1)
+        Trial(one.name, False, seed, STRONGER if seed == seeds and seeds > 1 else 1, rivals=seed == 1)
         for one in operators
         for seed in range(1, seeds + 1)
     ]
-    return trials + [
-        Trial(one.name, True, seed, rivals=seed == 1) for one in benign for seed in range(1, benign_seeds + 1)
-    ]
+    return trials + _plan_benign(benign, benign_seeds, benign_total)
+
+
+def _plan_benign(benign: Sequence[Operator], least: int, total: int) -> list[Trial]:
+    """Two changes a trial: the one that took part least often, and of those that go with it the least used partner, the
+    least often its own. In a trial both strike in the order of the registry."""
+    order = {one.name: number for number, one in enumerate(benign)}
+    part = dict.fromkeys(order, 0)
+    met: Counter[frozenset[str]] = Counter()
+    trials: list[Trial] = []
+    while benign and (min(part.values()) < least or len(trials) < total):
+        first = min(benign, key=lambda one: part[one.name])
+        partners = [one for one in benign if go_together(first, one)]
+        chosen = [first]
+        if partners:
+            # distance, else neighbours in the registry would meet again and again
+            chosen.append(
+                min(
+                    partners,
+                    key=lambda one: (
+                        part[one.name],
+                        met[frozenset((first.name, one.name))],
+                        (order[first.name] - order[one.name]) % len(order),
+                    ),
+                )
+            )
+        names = sorted((one.name for one in chosen), key=order.__getitem__)
+        trials.append(
+            Trial(
+                names[0],
+                True,
+                1 + max(part[name] for name in names),
+                rivals=any(not part[name] for name in names),
+                other=names[1] if len(names) > 1 else "",
+            )
+        )
+        met[frozenset(names)] += 1
+        for name in names:
+            part[name] += 1
+    return trials
 
 
 def pick_operators(every: Iterable[Operator], names: Sequence[str]) -> tuple[Operator, ...]:

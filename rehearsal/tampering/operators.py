@@ -7,7 +7,7 @@ right check named the right object. A benign one changes what is no damage; afte
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal
@@ -55,6 +55,7 @@ class Operator(Harmless):
         differs: how the mutant is known to differ from an intact restore without asking our judge: the restored
             `content` does, or the backup `set` does, or only the `procedure` did.
         replicas: of file-storage in the deployment that it strikes.
+        needs: roles of other databases that it looks at or strikes; the rest may be left out of its deployment.
         seed, intensity: see `Strike`.
     """
 
@@ -66,6 +67,7 @@ class Operator(Harmless):
     files_by: Literal["cp", "tar"] = "tar"
     differs: Literal["content", "set", "procedure"] = "content"
     replicas: int = 1
+    needs: tuple[str, ...] = ()
     seed: int = 1
     intensity: int = 1
     _struck: list[str] = field(default_factory=list, compare=False, repr=False)
@@ -73,6 +75,11 @@ class Operator(Harmless):
     @property
     def benign(self) -> bool:
         return not self.checks
+
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        """Roles of the stores that a rehearsal of it cannot do without, as in `Scenario.loses`."""
+        return tuple(dict.fromkeys((*self.loses, *self.needs)))
 
     def seeded(self, seed: int, intensity: int = 1) -> Operator:
         """The same operator for another run."""
@@ -139,6 +146,76 @@ class _StruckLoss:
         operator._struck.append(operator.act(strike))
 
 
+_IN_PLACE_OF: tuple[Moment, ...] = ("loss", "restore")
+"""Moments at which an operator stands in for the step itself."""
+
+
+def go_together(one: Operator, other: Operator) -> bool:
+    """Whether both can strike in one rehearsal: two cannot stand in for the same step, copy files by two commands, or
+    be the same."""
+    same_step = one.moment == other.moment and one.moment in _IN_PLACE_OF
+    return one.name != other.name and not same_step and one.files_by == other.files_by
+
+
+@dataclass(frozen=True)
+class Pair(Operator):
+    """Two operators in one rehearsal, each at its own moment; at the same moment, one after the other."""
+
+    both: tuple[Operator, ...] = ()
+
+    def seeded(self, seed: int, intensity: int = 1) -> Pair:
+        both = tuple(one.seeded(seed, intensity) for one in self.both)
+        return replace(self, both=both, seed=seed, intensity=intensity)
+
+    def method(self, method: Method) -> Method:
+        for one in self.both:
+            method = one.method(method)
+        return method
+
+    def loss(self, loss: Loss) -> Loss:
+        for one in self.both:
+            loss = one.loss(loss)
+        return loss
+
+    def before_nonce(self, stage: Stage, method: Method) -> str:
+        return _join(one.before_nonce(stage, method) for one in self.both)
+
+    def before_backup(self, stage: Stage) -> str:
+        return _join(one.before_backup(stage) for one in self.both)
+
+    def after_backup(self, stage: Stage) -> str:
+        return _join(one.after_backup(stage) for one in self.both)
+
+    def after_restore(self, stage: Stage) -> str:
+        return _join(one.after_restore(stage) for one in self.both)
+
+
+def _join(struck: Iterable[str]) -> str:
+    return ", ".join(filter(None, struck))
+
+
+def pair_up(one: Operator, other: Operator) -> Pair:
+    """Both as one operator.
+
+    Raises:
+        ValueError: they do not go together.
+    """
+    if not go_together(one, other):
+        raise ValueError(f"{one.name!r} and {other.name!r} do not go together")
+    return Pair(
+        name=f"{one.name} + {other.name}",
+        why=f"{one.why}; {other.why}",
+        moment=other.moment,
+        area=one.area,
+        loses=tuple(dict.fromkeys((*one.loses, *other.loses))),
+        checks=tuple(dict.fromkeys((*one.checks, *other.checks))),
+        files_by=one.files_by,
+        replicas=max(one.replicas, other.replicas),
+        needs=tuple(dict.fromkeys((*one.needs, *other.needs))),
+        both=(one, other),
+    )
+
+
 REGISTRY: dict[str, Operator] = {}
 """Every operator and benign change by name, in the order of definition; filled when `tampering.every` is imported."""
 
@@ -154,6 +231,7 @@ def operator(
     files_by: Literal["cp", "tar"] = "tar",
     differs: Literal["content", "set", "procedure"] = "content",
     replicas: int = 1,
+    needs: tuple[str, ...] = (),
 ) -> Callable[[Act], Act]:
     """Register the function below as an operator; see `Operator` for what the words mean."""
 
@@ -172,6 +250,7 @@ def operator(
             files_by=files_by,
             differs=differs,
             replicas=replicas,
+            needs=needs,
         )
         return act
 

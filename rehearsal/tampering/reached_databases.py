@@ -68,7 +68,12 @@ def in_database(role: str = "session-db") -> Callable[[DatabaseAct], Act]:
             try:
                 with (
                     strike.stage.cluster.reach(store) as there,
-                    psycopg.connect(there.dsn, password=there.password, autocommit=True) as connection,
+                    psycopg.connect(
+                        there.dsn,
+                        password=there.password,
+                        autocommit=True,
+                        options="-c statement_timeout=0",  # whatever an earlier operator set for everybody
+                    ) as connection,
                 ):
                     connection.execute("SELECT set_config('search_path', '', false)")
                     return act(connection, strike)

@@ -144,6 +144,7 @@ def restore_elsewhere(strike: Strike) -> str:
     moment="restore",
     area="restore",
     checks="untouched",
+    needs=("auth", "job-history"),
 )
 def restore_into_neighbour(strike: Strike) -> str:
     stage = strike.stage

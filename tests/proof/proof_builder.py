@@ -19,20 +19,21 @@ def mutant(
     by: tuple[str, ...] = ("rows",),
     named: bool = True,
 ) -> TrialResult:
+    rivals: dict[str, bool | None] = {"row counts": False, "sha256sum -c": True, "1 % of files": None}
     return TrialResult(
-        Trial(operator.name, False, seed),
+        Trial(operator.name, False, seed, rivals=seed == 1),
         outcome,
         by=by,
         named=named,
         struck=("public.session",),
-        rivals={"row counts": False, "sha256sum -c": seed == 1, "1 % of files": None},
+        rivals=rivals if seed == 1 else {},
         seconds=2.0,
     )
 
 
 def calm(seed: int, outcome: Outcome = Outcome.GREEN, told: tuple[str, ...] = ()) -> TrialResult:
     rivals: dict[str, bool | None] = {"row counts": True} if seed == 1 else {}
-    return TrialResult(Trial(CALM.name, True, seed), outcome, rivals=rivals, seconds=1.0, told=told)
+    return TrialResult(Trial(CALM.name, True, seed, rivals=seed == 1), outcome, rivals=rivals, seconds=1.0, told=told)
 
 
 def prove_from(*results: TrialResult) -> Proof:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
-from proof_builder import CUT, ROW, WHOLE, calm, mutant, prove_from
+from proof_builder import CALM, CHECKS, CUT, ROW, WHOLE, calm, mutant, prove_from
 
-from rehearsal.proof.trials import Outcome
+from rehearsal.proof.matrix import add_up
+from rehearsal.proof.trials import Outcome, Trial, TrialResult
 
 
 def test_a_whole_proof_adds_up() -> None:
@@ -72,6 +74,17 @@ def test_a_benign_run_that_is_not_green_breaks_the_proof() -> None:
         assert not proof.is_whole
 
 
+def test_a_red_rehearsal_counts_against_both_changes_and_once_in_the_total() -> None:
+    other = replace(CALM, name="REINDEX")
+    both = [TrialResult(Trial(CALM.name, True, seed, other=other.name), outcome) for seed, outcome in
+            ((1, Outcome.GREEN), (2, Outcome.RED))]  # fmt: skip
+    alone = TrialResult(Trial(other.name, True, 3), Outcome.GREEN)
+    proof = add_up((), (CALM, other), (*both, alone), checks=CHECKS, date="2026-11-23", tool_version="9.9", seconds=1.0)
+    assert [(one.name, one.runs, one.green) for one in proof.benign] == [("VACUUM FULL", 2, 1), ("REINDEX", 3, 2)]
+    assert (proof.benign_runs, proof.benign_green, proof.benign_seeds) == (3, 2, 2)
+    assert not proof.is_whole
+
+
 def test_rivals_are_counted_on_the_same_mutants_and_on_harmless_changes() -> None:
     proof = prove_from(*WHOLE, mutant(CUT, 3, Outcome.EQUIVALENT, by=(), named=False), calm(2))
     assert proof.operators[0].rivals["sha256sum -c"] == 1
@@ -79,8 +92,8 @@ def test_rivals_are_counted_on_the_same_mutants_and_on_harmless_changes() -> Non
     assert proof.operators[0].rivals["1 % of files"] is None
     by_name = {rival.name: rival for rival in proof.rivals}
     sums, rows = by_name["sha256sum -c"], by_name["row counts"]
-    assert (sums.caught, sums.of, sums.false_alarms, sums.benign_runs) == (2, 4, 0, 0)
-    assert (rows.caught, rows.of, rows.false_alarms, rows.benign_runs) == (0, 4, 1, 1)
+    assert (sums.caught, sums.of, sums.false_alarms, sums.benign_runs) == (2, 2, 0, 0)
+    assert (rows.caught, rows.of, rows.false_alarms, rows.benign_runs) == (0, 2, 1, 1)
 
 
 def test_only_what_is_as_wanted_is_thrown_away() -> None:

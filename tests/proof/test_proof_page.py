@@ -32,9 +32,12 @@ def test_operators_by_check_with_reasons() -> None:
 
 
 def test_rivals_ablation_and_benign() -> None:
-    assert "| this judge | 4 of 4 | 0 of 1 |" in WHOLE_PAGE
-    assert "| sha256sum -c | 2 of 4 | 0 of 0 |" in WHOLE_PAGE
-    assert "| row counts | 0 of 4 | 1 of 1 |" in WHOLE_PAGE
+    assert "| this judge | 2 of 2 | 0 of 1 |" in WHOLE_PAGE
+    assert "| sha256sum -c | 2 of 2 | 0 of 0 |" in WHOLE_PAGE
+    assert "| row counts | 0 of 2 | 1 of 1 |" in WHOLE_PAGE
+    assert "| dump cut | 1 | – | – | · |" in WHOLE_PAGE
+    assert "first seed of every operator and in the first rehearsal of every benign change" in WHOLE_PAGE
+    assert "1 rehearsals, two changes in each" in WHOLE_PAGE
     assert "Never the only killer: nonce, backup-set, files." in WHOLE_PAGE
     assert "- one row \\| changed: rows" in WHOLE_PAGE
     assert "| VACUUM FULL | 1 | 1 |" in WHOLE_PAGE

@@ -17,6 +17,7 @@ from rehearsal.proof.proving import ProofOptions, prove
 
 ROOT = Path(__file__).resolve().parents[2]
 MUTANT, DAMAGED_FILE, HARMLESS = "one row changed", "one file's byte flipped", "VACUUM FULL"
+ALSO_HARMLESS = "lost+found"
 
 
 def command(tmp_path: Path, *words: str) -> list[str]:
@@ -29,8 +30,8 @@ def run(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(tmp_path, *words), cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
-def test_two_operators_and_one_benign_change(tmp_path: Path) -> None:
-    names = [word for name in (MUTANT, DAMAGED_FILE, HARMLESS) for word in ("--only", name)]
+def test_two_operators_and_two_benign_changes(tmp_path: Path) -> None:
+    names = [word for name in (MUTANT, DAMAGED_FILE, HARMLESS, ALSO_HARMLESS) for word in ("--only", name)]
     done = run(tmp_path, "--seeds", "1", "--benign-seeds", "1", "--jobs", "2", *names)
     assert done.returncode == 0, done.stderr + done.stdout
     assert "2 of 2 mutants killed, 2 named; 1 of 1 benign runs green" in done.stdout
@@ -46,7 +47,8 @@ def test_two_operators_and_one_benign_change(tmp_path: Path) -> None:
     assert damaged["rivals"]["row counts"] is None
     assert damaged["rivals"]["1 % of files"] is not None
     assert damaged["rivals"]["sha256sum -c"] == 0
-    assert proof["benign"] == [{"name": HARMLESS, "runs": 1, "green": 1}]
+    assert proof["benign"] == [{"name": name, "runs": 1, "green": 1} for name in (HARMLESS, ALSO_HARMLESS)]
+    assert (proof["benign_runs"], proof["benign_green"]) == (1, 1)
     assert all(rival["false_alarms"] == 0 for rival in proof["rivals"])
     page = (tmp_path / "docs" / "proof.md").read_text()
     assert page.startswith("**2 of 2 mutants killed, 2 named; 1 of 1 benign runs green")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from proof_builder import CALM, CUT, ROW
 
@@ -16,6 +18,8 @@ from rehearsal.proof.trials import (
     weigh_benign,
     weigh_mutant,
 )
+from rehearsal.tampering.every import BENIGN, OPERATORS
+from rehearsal.tampering.operators import go_together
 from rehearsal.verdicts import Finding, Verdict
 
 
@@ -78,12 +82,47 @@ def test_the_plan_has_every_seed_and_enough_benign_runs() -> None:
         (ROW.name, 3, 3),
     ]
     assert len(mutants) == 6
-    assert all(trial.rivals for trial in mutants)
+    assert [trial.seed for trial in mutants if trial.rivals] == [1, 1]
     harmless = [trial for trial in trials if trial.benign]
     assert len(harmless) == 300
+    assert all(trial.names == (CALM.name,) for trial in harmless)
     assert [trial.seed for trial in harmless if trial.rivals] == [1]
     assert len({trial.folder for trial in trials}) == len(trials)
     assert len(plan_trials((ROW,), (), 3, 20, benign_total=300)) == 3
+
+
+def test_benign_changes_go_two_at_a_time_with_changing_partners() -> None:
+    harmless = plan_trials((), BENIGN, 3, 20, benign_total=300)
+    part = Counter(name for trial in harmless for name in trial.names)
+    assert set(part) == {one.name for one in BENIGN}
+    assert min(part.values()) >= 20
+    assert 300 <= len(harmless) <= 10 * len(BENIGN) + len(BENIGN)
+    assert len({trial.folder for trial in harmless}) == len(harmless)
+    met = Counter(frozenset(trial.names) for trial in harmless)
+    assert max(met.values()) <= 2
+    assert all(len(names) == 2 for names in met)
+    by_name = {one.name: one for one in BENIGN}
+    assert all(go_together(*(by_name[name] for name in trial.names)) for trial in harmless)
+    first = {name: next(trial for trial in harmless if name in trial.names) for name in by_name}
+    assert all(trial.rivals for trial in first.values())
+    assert {trial.folder for trial in harmless if trial.rivals} == {trial.folder for trial in first.values()}
+    assert plan_trials((), BENIGN, 3, 20, benign_total=300) == harmless
+
+
+def test_every_change_takes_part_as_often_as_asked_for() -> None:
+    for count in (1, 2, 5, 21):
+        for changes in (BENIGN[:1], BENIGN[:2], BENIGN[:3], BENIGN[-3:], BENIGN):
+            part = Counter(name for trial in plan_trials((), changes, 1, count) for name in trial.names)
+            assert [part[one.name] >= count for one in changes] == [True] * len(changes)
+
+
+def test_about_one_trial_in_five_has_every_database() -> None:
+    trials = plan_trials(OPERATORS, BENIGN, 3, 20, benign_total=300)
+    for benign in (True, False):
+        kind = [trial.whole_deployment for trial in trials if trial.benign is benign]
+        assert 1 / 6 <= sum(kind) / len(kind) <= 1 / 4
+    alone = plan_trials([one for one in OPERATORS if one.name == trials[0].operator], (), 3, 1)
+    assert [trial.whole_deployment for trial in alone] == [trial.whole_deployment for trial in trials[:3]]
 
 
 def test_a_folder_is_named_after_the_trial() -> None:
