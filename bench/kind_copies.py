@@ -37,9 +37,10 @@ from rehearsal.deployment import Deployment
 from rehearsal.journal import JOURNAL, Journal, Redactor
 from rehearsal.losses import DELETE_CLAIMS
 from rehearsal.methods.kubectl_copy import KubectlCopy
+from rehearsal.options import Options, Size, choose_size
 from rehearsal.processes import identify_ourselves
 from rehearsal.roles import Stage
-from rehearsal.run import Options, Run, Size, choose_size
+from rehearsal.run import Run
 from rehearsal.scenario_files import default_folder, load_scenarios, pick_scenarios
 from rehearsal.shell import Shell
 from rehearsal.stores import open_store

@@ -21,8 +21,9 @@ import time
 from pathlib import Path
 
 from rehearsal.judging import judge
+from rehearsal.options import Options, choose_size
 from rehearsal.record import read_record
-from rehearsal.run import Options, Run, choose_size
+from rehearsal.run import Run
 from rehearsal.scenario_files import default_folder, load_scenarios, pick_scenarios
 
 

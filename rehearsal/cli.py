@@ -21,7 +21,8 @@ from rehearsal.doctor import examine, render
 from rehearsal.errors import RehearsalError, UsageError
 from rehearsal.journal import JOURNAL
 from rehearsal.judging import judge
-from rehearsal.options import declare_options, declare_proof_options, read_options, read_proof_options
+from rehearsal.options import declare_options, read_options
+from rehearsal.proof.options import declare_proof_options, read_proof_options
 from rehearsal.proof.proving import prove
 from rehearsal.record import RECORD, SCHEMA_VERSION, read_record
 from rehearsal.report import write_reports

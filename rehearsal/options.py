@@ -1,19 +1,68 @@
-"""The options that both faces share, declared once: for argparse and for pytest's parser alike."""
+"""What a user asks of a run: options that both faces share, declared once for argparse and pytest alike."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 from rehearsal.clusters.choosing import LEVELS
-from rehearsal.proof.proving import ProofOptions
-from rehearsal.run import Options
 
-SIZES = ("s", "m", "l")
+Size = Literal["s", "m", "l"]
+SIZES: tuple[Size, ...] = get_args(Size)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What both faces accept.
+
+    Attributes:
+        values: the admin's files, later wins; none: the chart's defaults.
+        cluster: `auto`, `local`, `containers` or `kind`.
+        runs: where run folders go.
+        seed, size: of the data.
+        keep: leave the clusters up and say how to look inside and how to remove them.
+        pg_bin: folder of PostgreSQL server binaries, for `local`.
+        after_backup, after_restore, start_services: the site's own commands; "" for none.
+        show_values: keep the values of rows in the evidence, and show them in findings.
+    """
+
+    values: tuple[Path, ...] = ()
+    cluster: str = "auto"
+    runs: Path = Path("runs")
+    seed: int = 1
+    size: Size = "s"
+    keep: bool = False
+    pg_bin: Path | None = None
+    after_backup: str = ""
+    after_restore: str = ""
+    start_services: str = ""
+    show_values: bool = False
+
+    def repeat(self, scenario: str, level: str) -> str:
+        """The command line that repeats one rehearsal with these options on that level."""
+        words = ["rehearsal", "run", scenario, "--cluster", level, "--seed", str(self.seed), "--size", self.size]
+        for path in self.values:
+            words += ["--values", str(path)]
+        if self.pg_bin:
+            words += ["--pg-bin", str(self.pg_bin)]
+        commands = {
+            "--after-backup": self.after_backup,
+            "--after-restore": self.after_restore,
+            "--start-services": self.start_services,
+        }
+        for option, command in commands.items():
+            if command:
+                words += [option, command]
+        if self.show_values:
+            words.append("--show-values")
+        return shlex.join(words)
+
+
 _DEFAULTS = Options()
-_PROOF = ProofOptions()
 
 
 def declare_options(add: Callable[..., Any]) -> None:
@@ -89,45 +138,11 @@ def read_options(namespace: argparse.Namespace) -> Options:
         pg_bin=namespace.pg_bin,
         after_backup=namespace.after_backup,
         after_restore=namespace.after_restore,
-        jobs=getattr(namespace, "jobs", 1),
         start_services=namespace.start_services,
         show_values=namespace.show_values,
     )
 
 
-def declare_proof_options(add: Callable[..., Any]) -> None:
-    """Declare the options of `rehearsal prove`."""
-    add("--seeds", type=int, default=_PROOF.seeds, metavar="N", help="runs of every operator (default: 3)")
-    add(
-        "--benign-seeds",
-        type=int,
-        default=_PROOF.benign_seeds,
-        metavar="N",
-        help="rehearsals of every benign change, two changes in each; from 20 on 300 in all at least (default: 20)",
-    )
-    add("--jobs", type=int, default=_PROOF.jobs, metavar="N", help="worker processes (default: processors + 1)")
-    add(
-        "--only",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="this operator or benign change alone, by its name in docs/proof.md; may be repeated",
-    )
-    add("--runs", type=Path, default=_PROOF.runs, metavar="DIR", help="where what must be looked at is kept")
-    add(
-        "--docs", type=Path, default=_PROOF.docs, metavar="DIR", help="where proof.json and proof.md go (default: docs)"
-    )
-    add("--pg-bin", type=Path, default=None, metavar="DIR", help="folder of PostgreSQL server binaries")
-
-
-def read_proof_options(namespace: argparse.Namespace) -> ProofOptions:
-    """The options as given on a command line."""
-    return ProofOptions(
-        seeds=namespace.seeds,
-        benign_seeds=namespace.benign_seeds,
-        jobs=namespace.jobs,
-        only=tuple(namespace.only),
-        runs=namespace.runs,
-        docs=namespace.docs,
-        pg_bin=namespace.pg_bin,
-    )
+def choose_size(text: str) -> Size:
+    """`s`, `m` or `l`, already checked by the face that read it."""
+    return cast(Size, text)

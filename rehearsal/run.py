@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, cast
+from typing import Self
 
 from rehearsal import __version__
 from rehearsal.chipster.manifests import make_stand_ins
@@ -28,6 +28,7 @@ from rehearsal.interrupts import hold_interrupts
 from rehearsal.journal import JOURNAL, Journal, Listener, Redactor
 from rehearsal.judging import judge
 from rehearsal.lifetime import close_cluster, own_ourselves, seeded_stores
+from rehearsal.options import Options
 from rehearsal.performance import Setting
 from rehearsal.record import Record, Trouble, read_record, write_record
 from rehearsal.rehearse import rehearse
@@ -39,62 +40,11 @@ from rehearsal.site_commands import SiteCommand
 from rehearsal.values import make_deployment, read_values, redact_values
 from rehearsal.verdicts import Verdict, weigh, worst
 
-Size = Literal["s", "m", "l"]
-
 SHARED = ".shared"
 """Folder of what the rehearsals of a run share, where they go on side by side."""
 
 _MEMORY_NEED: Mapping[str, int] = {"s": 2 << 30, "m": 0, "l": 0}
 """Bytes that a local cluster of a size may take in the machine's memory: the small one only."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What both faces accept.
-
-    Attributes:
-        values: the admin's files, later wins; none: the chart's defaults.
-        cluster: `auto`, `local`, `containers` or `kind`.
-        runs: where run folders go.
-        seed, size: of the data.
-        keep: leave the clusters up and say how to look inside and how to remove them.
-        pg_bin: folder of PostgreSQL server binaries, for `local`.
-        after_backup, after_restore, start_services: the site's own commands; "" for none.
-        show_values: keep the values of rows in the evidence, and show them in findings.
-        jobs: rehearsals at the same time.
-    """
-
-    values: tuple[Path, ...] = ()
-    cluster: str = "auto"
-    runs: Path = Path("runs")
-    seed: int = 1
-    size: Size = "s"
-    keep: bool = False
-    pg_bin: Path | None = None
-    after_backup: str = ""
-    after_restore: str = ""
-    jobs: int = 1
-    start_services: str = ""
-    show_values: bool = False
-
-    def repeat(self, scenario: str, level: str) -> str:
-        """The command line that repeats one rehearsal with these options on that level."""
-        words = ["rehearsal", "run", scenario, "--cluster", level, "--seed", str(self.seed), "--size", self.size]
-        for path in self.values:
-            words += ["--values", str(path)]
-        if self.pg_bin:
-            words += ["--pg-bin", str(self.pg_bin)]
-        commands = {
-            "--after-backup": self.after_backup,
-            "--after-restore": self.after_restore,
-            "--start-services": self.start_services,
-        }
-        for option, command in commands.items():
-            if command:
-                words += [option, command]
-        if self.show_values:
-            words.append("--show-values")
-        return shlex.join(words)
 
 
 @dataclass
@@ -155,6 +105,8 @@ class Run:
     performed: list[Performed] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     """Commands to look into the clusters that `keep` left up."""
+    at_once: int = field(default=1, init=False)
+    """How many rehearsals go on at the same time."""
     trouble: RehearsalError | None = field(default=None, init=False)
     """What the rehearsals shared and could not be removed at the end; the run is INCONCLUSIVE then."""
 
@@ -213,7 +165,7 @@ class Run:
     def _note_trouble(self, performed: Performed, trouble: RehearsalError) -> None:
         """Into the record of a rehearsal that is over, and its reports again."""
         record = read_record(performed.folder)
-        record.troubles.append(Trouble(phase="clean up", message=trouble.what, where=trouble.where, hint=trouble.hint))
+        _add_trouble(record, "clean up", trouble)
         write_record(performed.folder, record)
         judgement = judge(record, performed.folder)
         performed.report = write_reports(performed.folder, record, judgement, redactor=self._redactor)
@@ -303,8 +255,8 @@ class Run:
 
     def _notes(self) -> tuple[str, ...]:
         notes = [f"cluster: {self.session.description}"]
-        if self.options.jobs > 1:
-            notes.append(f"up to {self.options.jobs} rehearsals at the same time (--jobs): each was slower than alone")
+        if self.at_once > 1:
+            notes.append(f"up to {self.at_once} rehearsals at the same time (--jobs): each was slower than alone")
         if not self.options.values:
             notes.append("no values.yaml was given: the chart's defaults were rehearsed")
         if self.deployment.generated_passwords:
@@ -316,7 +268,13 @@ class Run:
         return tuple(notes)
 
     def conclude(self, scenario: Scenario, failure: RehearsalError | None = None) -> Performed:
-        """Judge what was recorded; a rehearsal that could not even begin is INCONCLUSIVE, with the reason."""
+        """Judge what was recorded.
+
+        A rehearsal that could not even begin, or came to grief after its record was written, is INCONCLUSIVE.
+
+        Args:
+            failure: what broke outside of the rehearsal's own phases.
+        """
         folder = self.folder / scenario.name
         try:
             record = read_record(folder)
@@ -324,6 +282,10 @@ class Run:
             record = self._record_nothing(scenario, failure or error)
             folder.mkdir(exist_ok=True)  # a child may die before it made its folder
             write_record(folder, record)
+        else:
+            if failure is not None:
+                _add_trouble(record, "after the last phase", failure)
+                write_record(folder, record)
         report = write_reports(folder, record, judge(record, folder), redactor=self._redactor)
         performed = Performed(scenario, folder, report)
         self.performed.append(performed)
@@ -354,6 +316,5 @@ class Run:
         return worst([*left, *(performed.outcome for performed in self.performed)])
 
 
-def choose_size(text: str) -> Size:
-    """`s`, `m` or `l`, already checked by the face that read it."""
-    return cast(Size, text)
+def _add_trouble(record: Record, phase: str, error: RehearsalError) -> None:
+    record.troubles.append(Trouble(phase=phase, message=error.what, where=error.where, hint=error.hint))

@@ -23,7 +23,7 @@ from rehearsal.interrupts import hold_interrupts
 from rehearsal.journal import Journal
 from rehearsal.pipeline import Child, Pipeline
 from rehearsal.processes import own_process, tag
-from rehearsal.roles import ByteSource, Transfer
+from rehearsal.roles import ByteSource, ExecResult, Transfer
 from rehearsal.streams import NOTHING
 
 _TAIL = 4096
@@ -79,6 +79,19 @@ class Outcome:
     sent: Transfer
     received: Transfer
     seconds: float
+
+    def as_result(self) -> ExecResult:
+        """The pipeline as one command in a pod: the first status that is not 0."""
+        return ExecResult(
+            command=self.command,
+            status=next((status for status in self.statuses if status), 0),
+            stdout=self.stdout,
+            stderr=self.stderr,
+            error_lines=self.error_lines,
+            sent=self.sent,
+            received=self.received,
+            seconds=self.seconds,
+        )
 
 
 def install_hint(tool: str) -> str:

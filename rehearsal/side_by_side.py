@@ -45,6 +45,7 @@ def perform_side_by_side(run: Run, scenarios: Sequence[Scenario], jobs: int, ada
         EnvironmentUnfit: what they share cannot be made.
         KeyboardInterrupt: interrupted; every child has cleaned up behind itself.
     """
+    run.at_once = jobs
     run.prepare()
     waiting, active = list(scenarios), list[_Child]()
     try:

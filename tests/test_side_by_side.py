@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from record_builder import make_record
 
 from rehearsal.errors import RehearsalError
-from rehearsal.record import read_record
-from rehearsal.run import Options, Performed, Run
+from rehearsal.options import Options
+from rehearsal.record import read_record, write_record
+from rehearsal.run import Performed, Run
 from rehearsal.scenario import Scenario
 from rehearsal.scenario_files import default_folder, load_scenarios
 from rehearsal.side_by_side import perform_side_by_side
@@ -93,6 +95,25 @@ def test_a_child_that_dies_learnt_nothing_and_the_others_go_on(run: Rehearsing) 
     assert dead.report.verdict is Verdict.INCONCLUSIVE
     said = read_record(dead.folder).troubles[0].message
     assert "the process that performed it died (status -9)" in said
+
+
+class DyingLate(Rehearsing):
+    """Its rehearsals pass, are written down, and die before they have removed their cluster."""
+
+    def perform(self, scenario: Scenario) -> Performed:
+        folder = self.folder / scenario.name
+        folder.mkdir()
+        write_record(folder, make_record(folder))
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("dead")
+
+
+def test_a_child_that_dies_after_its_record_was_written_is_not_green(tmp_path: Path) -> None:
+    with DyingLate(Options(cluster="local", runs=tmp_path)) as run:
+        list(perform_side_by_side(run, SCENARIOS[:1], 2, do_nothing))
+        (dead,) = run.performed
+    assert dead.report.verdict is not Verdict.PASS
+    assert read_record(dead.folder).troubles[0].message.startswith("the process that performed it died")
 
 
 def test_an_interruption_ends_each_child_after_its_own_clean_up(

@@ -28,7 +28,6 @@ class Evidence:
     def __init__(self, record: Record, folder: Path) -> None:
         self.record = record
         self.folder = folder
-        self._compared: dict[str, dict[str, Differences]] = {}
         self._found: dict[str, Any] = {}
 
     @cached_property
@@ -48,17 +47,15 @@ class Evidence:
 
     def compare(self, store: StoreRecord) -> dict[str, Differences] | None:
         """Differences between the inventories before and after, by aspect; None where one was never taken."""
-        if store.name not in self._compared:
-            before, after = store.before, store.after
-            if isinstance(before, DatabaseInventory) and isinstance(after, DatabaseInventory):
-                self._compared[store.name] = compare_databases(before, after, self.folder, NAMED_LIMIT)
-            elif isinstance(before, FilesInventory) and isinstance(after, FilesInventory):
-                self._compared[store.name] = {
-                    "files": compare_files(before, after, self.folder, NAMED_LIMIT, store.set_lines)
-                }
-            else:
-                return None
-        return self._compared[store.name]
+        return self.once(f"differences of {store.name}", lambda: self._compare(store))
+
+    def _compare(self, store: StoreRecord) -> dict[str, Differences] | None:
+        before, after = store.before, store.after
+        if isinstance(before, DatabaseInventory) and isinstance(after, DatabaseInventory):
+            return compare_databases(before, after, self.folder, NAMED_LIMIT)
+        if isinstance(before, FilesInventory) and isinstance(after, FilesInventory):
+            return {"files": compare_files(before, after, self.folder, NAMED_LIMIT, store.set_lines)}
+        return None
 
 
 Check = Callable[[Evidence], Iterable[Finding]]

@@ -16,7 +16,9 @@ from rehearsal.clusters.kubectl import Kubectl
 from rehearsal.errors import EnvironmentUnfit, RehearsalError, WaitTimeout
 from rehearsal.shell import Server
 
-_RELAY = "exec 3<>/dev/tcp/127.0.0.1/{} || exit 1; cat <&3 & cat >&3; kill $! 2>/dev/null"
+# It waits for what it killed: an orphan becomes a child of process 1, which is the postmaster, and to that a child that
+# a signal ended is a crash: it would throw out every client and go through recovery.
+_RELAY = "exec 3<>/dev/tcp/127.0.0.1/{} || exit 1; cat <&3 & cat >&3; kill $! 2>/dev/null; wait"
 
 
 class ExecForward:

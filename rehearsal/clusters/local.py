@@ -34,7 +34,7 @@ from rehearsal.deployment import DatabaseSpec, Deployment, StoreSpec
 from rehearsal.errors import EnvironmentUnfit, RehearsalError
 from rehearsal.journal import Journal
 from rehearsal.roles import ByteSource, ClaimIdentity, Coordinates, ExecResult
-from rehearsal.shell import Outcome, Process, Shell
+from rehearsal.shell import Process, Shell
 from rehearsal.streams import NOTHING
 from rehearsal.waiting import wait_until
 
@@ -249,17 +249,17 @@ class LocalCluster:
         outcome = self._shell.run(
             target.process(argv), stdin=stdin, stdout=stdout, deadline=deadline, accept=None, shown=target.show(argv)
         )
-        return _as_result(outcome)
+        return outcome.as_result()
 
     def copy_out(self, pod: str, source: str, target: Path) -> ExecResult:
         """What `kubectl cp POD:source target` does, with its losses: modes and symbolic links do not come along."""
         running = self._require_running(pod)
-        return _as_result(local_copying.copy_out(self._shell, running, source, target))
+        return local_copying.copy_out(self._shell, running, source, target).as_result()
 
     def copy_in(self, source: Path, pod: str, target: str) -> ExecResult:
         """What `kubectl cp source POD:target` does; files belong to the pod's user."""
         running = self._require_running(pod)
-        return _as_result(local_copying.copy_in(self._shell, running, source, target))
+        return local_copying.copy_in(self._shell, running, source, target).as_result()
 
     def _require_running(self, pod: str) -> Pod:
         found = self._pods.get(pod)
@@ -338,20 +338,6 @@ class LocalCluster:
         for folder in owned:
             remove_tree(folder)
             self._journal.disown("directory", str(folder))
-
-
-def _as_result(outcome: Outcome) -> ExecResult:
-    """A pipeline's outcome as one command's: the first status that is not 0."""
-    return ExecResult(
-        command=outcome.command,
-        status=next((status for status in outcome.statuses if status), 0),
-        stdout=outcome.stdout,
-        stderr=outcome.stderr,
-        error_lines=outcome.error_lines,
-        sent=outcome.sent,
-        received=outcome.received,
-        seconds=outcome.seconds,
-    )
 
 
 def _not_found(pod: str, argv: Sequence[str]) -> ExecResult:

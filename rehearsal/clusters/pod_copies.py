@@ -73,7 +73,7 @@ class PodCopies:
         """
         was_there = target.exists()
         for attempt in range(1, self._tries + 1):
-            result = _as_result(self._copier.copy_out(pod, source, target))
+            result = self._copier.copy_out(pod, source, target).as_result()
             theirs = self._list_pod(pod, list_all(source))
             ours, size = list_here(target)
             if len(ours) == 1 == len(theirs) and not target.is_dir():
@@ -97,7 +97,7 @@ class PodCopies:
             StreamError: files differ; the first ones are named.
         """
         is_folder = self._run(pod, ("test", "-d", target)).status == 0
-        result = _as_result(self._copier.copy_in(source, pod, target))
+        result = self._copier.copy_in(source, pod, target).as_result()
         final = posixpath.join(target, source.name) if is_folder else target
         ours, size = list_here(source)
         if source.is_dir():
@@ -127,17 +127,3 @@ class PodCopies:
                 where=result.command,
             )
         return summarise(ours, size)
-
-
-def _as_result(outcome: Outcome) -> ExecResult:
-    """A copy as one command: the first status that is not 0."""
-    return ExecResult(
-        command=outcome.command,
-        status=next((status for status in outcome.statuses if status), 0),
-        stdout=outcome.stdout,
-        stderr=outcome.stderr,
-        error_lines=outcome.error_lines,
-        sent=outcome.sent,
-        received=outcome.received,
-        seconds=outcome.seconds,
-    )

@@ -56,9 +56,10 @@ def list_nodes(name: str) -> str:
 
 
 def is_busy(journal: Path) -> bool:
-    """Whether the command in the pod was started."""
+    """Whether the forward and the command in the pod run, both with this journal in their environment."""
     lines = read_journal(journal) if journal.exists() else []
-    return any(line["event"] == "command-started" and "sleep 600" in line["command"] for line in lines)
+    begun = any("sleep 600" in str(line.get("command")) for line in lines)
+    return begun and len(find_tagged().get(os.path.realpath(journal), [])) >= 2
 
 
 def test_after_sigkill_the_cluster_the_forward_the_command_and_the_folder_go(
