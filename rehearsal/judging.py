@@ -7,7 +7,7 @@ INCONCLUSIVE too: nothing is green by default. A control keeps its true verdict 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rehearsal.checks import CHECKS, Check, Evidence, find_user_losses
@@ -57,9 +57,16 @@ def _judge_control(record: Record, findings: Iterable[Finding]) -> ControlOutcom
         tampering=plan.tampering,
         why=plan.why,
         expects_check=plan.expects_check,
-        expects_subject=" ".join(dict.fromkeys(piece for piece in wanted if piece)),
+        expects_subject=" ".join(_without_repeats(wanted)),
         caught=caught,
     )
+
+
+def _without_repeats(pieces: Sequence[str]) -> Iterator[str]:
+    """The pieces of a name, without those that another one begins with: for the reader."""
+    for number, piece in enumerate(pieces):
+        if piece and not any(other.startswith(piece) for other in pieces[number + 1 :]):
+            yield piece
 
 
 def _tabulate_user_losses(evidence: Evidence) -> UserLosses | None:

@@ -252,6 +252,24 @@ def test_a_control_is_caught_only_by_its_named_finding(tmp_path: Path, expected:
     assert weigh(judgement.verdict, judgement.control) is (Verdict.PASS if caught else Verdict.INCONCLUSIVE)
 
 
+@pytest.mark.parametrize(
+    ("subject", "damaged", "told"),
+    [
+        ("file-storage", ("file-storage-0: ab/1",), "file-storage-0: ab/1"),
+        ("session-db", ('public.session ["b"]',), 'session-db public.session ["b"]'),
+        ("session-db", ("session-db",), "session-db"),
+    ],
+)
+def test_a_controls_object_is_told_without_repeats(
+    tmp_path: Path, subject: str, damaged: tuple[str, ...], told: str
+) -> None:
+    record = make_record(tmp_path)
+    record.control = plan("rows", subject, *damaged)
+    control = judge(record, tmp_path).control
+    assert control is not None
+    assert control.expects_subject == told
+
+
 def test_an_undamaged_control_is_not_caught(tmp_path: Path) -> None:
     record = make_record(tmp_path)
     record.control = plan("rows", "session-db")
