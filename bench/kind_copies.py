@@ -130,6 +130,7 @@ def make_stage(place: Place, folder: Path) -> Stage:
         lost=place.deployment.stores,
         backup_folder=folder / "backup",
         logs=folder / "logs",
+        private=folder / "private",
         run_id="bench",
         values_copy="",
         journal=place.journal,

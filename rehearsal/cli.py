@@ -32,7 +32,9 @@ from rehearsal.scenario_files import default_folder, load_scenarios, pick_scenar
 from rehearsal.side_by_side import perform_side_by_side
 from rehearsal.telling import LivePhases, tell_findings, tell_kept, tell_outcome, tell_total
 from rehearsal.telling_proof import LiveTrials, tell_proof
+from rehearsal.telling_verify import LiveVerification, tell_verification
 from rehearsal.verdicts import Judgement, Verdict, weigh, worst
+from rehearsal.verify_options import declare_verify_options, open_verifier
 
 _STATUS = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.NOT_RUN: 2}
 _INTERRUPTED = 130
@@ -81,6 +83,15 @@ def _read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     declare_proof_options(proving.add_argument)
     proving.set_defaults(act=_prove)
+
+    verifying = commands.add_parser(
+        "verify-backup",
+        help="verify what Chipster's built-in backup wrote, without restoring it: a bucket, a copy of one, an archive",
+        description="Reads every package of every backup once: fetched, hashed, decrypted, decompressed and hashed "
+        "again, against the lists. S3 keys come from the environment or the usual profile.",
+    )
+    declare_verify_options(verifying.add_argument)
+    verifying.set_defaults(act=_verify)
 
     cleaning = commands.add_parser("clean", help="remove what dead or kept runs left behind, and nothing else")
     cleaning.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where run folders are")
@@ -221,6 +232,20 @@ def _prove(arguments: argparse.Namespace) -> int:
     proven = prove(read_proof_options(arguments), LiveTrials())
     print("\n".join(tell_proof(proven)))
     return 0 if proven.proof.is_whole else 1
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    live = LiveVerification()
+    with open_verifier(arguments) as verifier:
+        try:
+            found = verifier.verify(live)
+        finally:
+            live.finish()
+        if arguments.json:
+            sys.stdout.write(verifier.clean(found.render_json()))
+        else:
+            print(verifier.clean("\n".join(tell_verification(found))))
+    return _STATUS[found.verdict]
 
 
 def _examine(arguments: argparse.Namespace) -> int:

@@ -23,11 +23,14 @@ class Collected:
                 Difference.model_validate({"kind": kind, "aspect": aspect, "subject": subject, "detail": detail})
             )
 
-    def explain(self, aspect: str, subject: str, detail: str) -> None:
-        """An extra entry of which the evidence says where it came from."""
+    def explain(self, aspect: str, subject: str, detail: str, kind: str = "extra") -> None:
+        """An extra entry of which the evidence says where it came from, or a missing one that this way of backing up
+        does not carry."""
         self._explained_total += 1
         if len(self._explained) < self._limit:
-            self._explained.append(Difference(kind="extra", aspect=aspect, subject=subject, detail=detail))
+            self._explained.append(
+                Difference.model_validate({"kind": kind, "aspect": aspect, "subject": subject, "detail": detail})
+            )
 
     def count_more(self, number: int) -> None:
         """Count differences that will not be named."""

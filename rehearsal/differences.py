@@ -55,13 +55,21 @@ def compare_databases(
 
 
 def compare_files(
-    before: FilesInventory, after: FilesInventory, folder: Path, limit: int = 20, set_lines: LineFile | None = None
+    before: FilesInventory,
+    after: FilesInventory,
+    folder: Path,
+    limit: int = 20,
+    set_lines: LineFile | None = None,
+    *,
+    folders_carried: bool = True,
 ) -> Differences:
     """Differences between two file-storage directories; aspect `directory` for directories, `file` for the rest.
 
     Args:
         set_lines: what the intact backup set held. An extra entry that is in it, with the same size and SHA-256, came
             to the store between the inventory and the backup: it is explained, and no difference.
+        folders_carried: False: a backup of this kind holds files alone; a missing directory is explained, and whatever
+            it held is missing by its own name.
 
     Raises:
         EnvironmentUnfit: a line file is missing, was cut or edited, or is not sorted; `where` names it.
@@ -75,6 +83,8 @@ def compare_files(
         aspect = "directory" if all(entry[1] == "dir" for entry in lines) else "file"
         if len(lines) == 2:
             found.add("changed", aspect, subject, _name_entry_change(*lines))
+        elif present is None and aspect == "directory" and not folders_carried:
+            found.explain(aspect, subject, _describe_entry(lines[0]), "missing")
         elif present is None:
             found.add("missing", aspect, subject, _describe_entry(lines[0]))
         elif (held := in_set.find(path)) is not None and json.loads(held)[1:] == lines[0][1:4]:

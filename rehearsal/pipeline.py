@@ -75,14 +75,14 @@ class Pipeline:
     def __enter__(self) -> Pipeline:
         return self
 
-    def start(self, source: ByteSource | None, target: Path | IO[bytes] | None) -> None:
+    def start(self, source: ByteSource | None, target: Path | IO[bytes] | None, hashed: bool = True) -> None:
         """Open the ends, start every stage, let the source flow."""
-        self.sink = Sink(target)
+        self.sink = Sink(target, hashed)
         self._ours.callback(self.sink.close)
         reading: int | None = None
         if source is not None:
             reading, writing = self._make_pipe(ours=1)
-            self.pump = Pump(source, writing)
+            self.pump = Pump(source, writing, hashed)
             self._ours.callback(self.pump.close)
         self._out, out_end = self._make_pipe(ours=0)
         self._ours.callback(os.close, self._out)

@@ -30,6 +30,9 @@ _SEALED_FROM = 2
 _SEAL = "sha256"
 _SHOWN = 200
 
+FOLDERS: Final = "empty directories"
+"""In `Record.not_carried`."""
+
 AnyInventory = Annotated[DatabaseInventory | FilesInventory, Field(discriminator="kind")]
 
 
@@ -125,6 +128,15 @@ class StoreRecord(_Entry):
     claim_start: str | None = None
 
 
+class SetRemarkState(_Entry):
+    """What the method's own verification said of the set, before the loss; see `roles.SetRemark`."""
+
+    sound: bool | None
+    subject: str
+    message: str
+    details: tuple[str, ...] = ()
+
+
 class ControlPlan(_Entry):
     """What a control damages, why, and the finding that must catch it."""
 
@@ -165,6 +177,8 @@ class Record(_Entry):
     size: str
     method: str
     runbook: str
+    not_carried: tuple[str, ...] = ()
+    """What a backup by this method does not hold by its nature, such as `empty directories`: told, never a loss."""
     loss: str
     control: ControlPlan | None = None
     values_sources: tuple[str, ...] = ()
@@ -175,6 +189,8 @@ class Record(_Entry):
     manifest: Manifest | None = None
     artefacts: tuple[ArtefactState, ...] = ()
     """The set as it was found just before the restore."""
+    set_remarks: tuple[SetRemarkState, ...] = ()
+    """What the method's own verification said of it; () where it has none."""
     commands: list[CommandOutcome] = []
     phases: list[PhaseTime] = []
     versions: dict[str, str] = {}

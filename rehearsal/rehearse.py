@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rehearsal.backup_set import Artefact, read_manifest, verify_manifest, verify_set
@@ -18,7 +20,7 @@ from rehearsal.errors import EnvironmentUnfit
 from rehearsal.heartbeats import beating, read_heartbeat
 from rehearsal.journal import Journal, now
 from rehearsal.performance import Hook, Performance, Setting
-from rehearsal.record import START_SERVICES, LossProof, MarkState, Record, StoreRecord, write_record
+from rehearsal.record import START_SERVICES, LossProof, MarkState, Record, SetRemarkState, StoreRecord, write_record
 from rehearsal.roles import SETTLED, Cluster, Mark, Stage, Store
 from rehearsal.scenario import Scenario
 from rehearsal.stores.line_files import LineWriter
@@ -76,6 +78,8 @@ class _Programme(Performance):
         if manifest is not None:
             states = verify_set(folder, manifest.artefacts, self._keep_listing)
             self.record.artefacts = (*states, verify_manifest(folder, manifest))
+        remarks = self.method.examine(self.stage)
+        self.record.set_remarks = tuple(SetRemarkState.model_validate(asdict(remark)) for remark in remarks)
 
     def _keep_listing(self, artefact: Artefact, lines: list[bytes]) -> None:
         entry = self.record.store(artefact.store)
@@ -203,6 +207,7 @@ def rehearse(scenario: Scenario, cluster: Cluster, folder: Path, setting: Settin
         raise
     finally:
         reserve.unlink(missing_ok=True)
+        _remove_private(performance.stage.private, journal)
         record.finished = now()
         write_record(folder, _cleaned(record, journal))
         try:
@@ -210,6 +215,16 @@ def rehearse(scenario: Scenario, cluster: Cluster, folder: Path, setting: Settin
         except Exception as error:  # noqa: BLE001 - logs are a help, never a reason to lose the record
             journal.note(f"the cluster's logs could not be collected: {error}")
     return record
+
+
+def _remove_private(folder: Path, journal: Journal) -> None:
+    """The keys of the throw-away backup, and what a restore that broke left of it."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        journal.note(f"{folder} could not be removed: {error.strerror}")
 
 
 def _reserve_room(folder: Path) -> Path:

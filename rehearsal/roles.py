@@ -204,6 +204,23 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True)
+class SetRemark:
+    """What a method itself has to say of a backup set, before it restores it.
+
+    Attributes:
+        sound: True: looked at and good; False: damaged; None: it could not be told.
+        subject: which part of the set, such as a backup and a path in it.
+        message: one sentence.
+        details: further named objects, one sentence each.
+    """
+
+    sound: bool | None
+    subject: str
+    message: str
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Stage:
     """What a method, a loss or a tampering may touch."""
 
@@ -217,6 +234,8 @@ class Stage:
     """Where the backup set lies."""
     logs: Path
     """Where the output of long commands goes."""
+    private: Path
+    """Keys of the throw-away backup and what is being restored lie there; it goes with the rehearsal."""
     run_id: str
     values_copy: str
     """Text of the merged values.yaml, passwords taken out, for the set."""
@@ -236,8 +255,16 @@ class Method(Protocol):
     def runbook(self) -> str:
         """The documented procedure: source and section."""
 
+    @property
+    def not_carried(self) -> tuple[str, ...]:
+        """What a backup of this kind does not hold by its nature: see `record.Record.not_carried`."""
+
     def back_up(self, stage: Stage) -> None:
         """Back up every store of the stage into `stage.backup_folder`, manifest last."""
+
+    def examine(self, stage: Stage) -> tuple[SetRemark, ...]:
+        """Read the backup set of `stage.lost` as whoever would restore it can, and say what is wrong with it; () where
+        this method has no way to tell but the manifest, which is looked at anyway."""
 
     def restore(self, stage: Stage) -> None:
         """Bring back `stage.lost` from `stage.backup_folder`. Statuses and ERROR counts are reported, never judged."""

@@ -16,7 +16,23 @@ from rehearsal.scenario import Scenario
 _SHIPPED = Path(__file__).parent / "_scenarios"
 _CHECKOUT = Path(__file__).parent.parent / "scenarios"
 
-ORDER = ("lose-session-db", "lose-auth", "lose-job-history", "lose-files-cp", "lose-files-tar", "lose-everything")
+ORDER = (
+    "lose-session-db",
+    "lose-auth",
+    "lose-job-history",
+    "lose-files-cp",
+    "lose-files-tar",
+    "lose-everything",
+    "s3-lose-session-db",
+    "s3-lose-session-db-incremental",
+    "s3-lose-session-db-archive",
+    "s3-lose-files",
+    "s3-lose-files-incremental",
+    "s3-lose-files-unencrypted",
+    "s3-lose-everything",
+    "s3-lose-everything-archive",
+    "s3-lose-everything-mixed",
+)
 """The order in which a run goes through the scenarios it knows; others follow by name, controls last."""
 
 

@@ -12,9 +12,9 @@ import shlex
 import signal
 import subprocess
 import threading
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -30,6 +30,7 @@ _TAIL = 4096
 _DEBIAN_PACKAGES = {
     **dict.fromkeys(("psql", "pg_dump", "pg_restore", "pg_isready"), "postgresql-client"),
     **dict.fromkeys(("postgres", "initdb", "vacuumlo"), "postgresql"),
+    **dict.fromkeys(("gpg", "gpgconf"), "gnupg"),
     "docker": "docker.io",
     "kubectl": "kubernetes-client",
     "bash": "bash",
@@ -37,6 +38,11 @@ _DEBIAN_PACKAGES = {
     "pv": "pv",
     "tar": "tar",
 }
+
+INHERITED_FD = "{secret-fd}"
+"""Stands in an argument for the number of the descriptor from which a process reads its secret."""
+
+_LONGEST_SECRET = 4096  # bytes; a pipe takes that much at once, whoever reads it
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class Process:
             TMPDIR, and LANG=C.UTF-8.
         user: uid and gid to drop to, without supplementary groups; only root can.
         umask: -1: ours.
+        secret: up to 4 KiB, to be read from an inherited pipe: its number takes the place of `{secret-fd}` in the
+            arguments. Neither they nor the environment nor any file hold it.
     """
 
     argv: tuple[str, ...]
@@ -55,6 +63,7 @@ class Process:
     cwd: Path | None = None
     user: tuple[int, int] | None = None
     umask: int = -1
+    secret: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
@@ -119,6 +128,7 @@ class Shell:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self._running: set[Pipeline] = set()
+        self._repeated: set[str] = set()
         self._ended_by: int | None = None
 
     def end_others(self) -> None:
@@ -138,6 +148,8 @@ class Shell:
         deadline: float = 600.0,
         accept: Collection[int] | None = (0,),
         shown: str | None = None,
+        repeated: bool = False,
+        hashed: bool = True,
     ) -> Outcome:
         """Run a pipeline to its end.
 
@@ -147,6 +159,8 @@ class Shell:
             deadline: seconds; then every stage is killed.
             accept: the statuses every stage may end with; None: any.
             shown: the command as it is written down; default: the argument lists, quoted.
+            repeated: the same command for one of many things: written down the first time, then only when it fails.
+            hashed: False: both ends are only counted, for a caller with digests of its own.
 
         Raises:
             CommandFailed: a stage's status is not accepted.
@@ -156,7 +170,11 @@ class Shell:
         command = self._show(stages, shown)
         if self._ended_by not in (None, threading.get_ident()):
             raise RehearsalError(f"`{command}` was not started: the cluster is being removed")
-        self.journal.write("command-started", command=command)
+        silent = repeated and command in self._repeated
+        if not silent:
+            self.journal.write("command-started", command=command)
+        if repeated:
+            self._repeated.add(command)
 
         def spawn(number: int, source: int | None, out: int, err: int) -> Child:
             return self._spawn(stages[number], subprocess.DEVNULL if source is None else source, out, err)
@@ -165,7 +183,7 @@ class Shell:
         self._running.add(pipeline)
         try:
             with pipeline:
-                pipeline.start(stdin, stdout)
+                pipeline.start(stdin, stdout, hashed)
                 pipeline.carry(deadline)
         except BaseException as error:
             self._write_end(self._tell(pipeline), self._decode(pipeline.complaints.tail), repr(error))
@@ -174,8 +192,10 @@ class Shell:
             self._running.discard(pipeline)
         outcome = self._tell(pipeline)
         stderr_tail = self._decode(pipeline.complaints.tail)
-        self._write_end(outcome, stderr_tail)
-        if accept is not None and any(status not in accept for status in outcome.statuses):
+        failed = accept is not None and any(status not in accept for status in outcome.statuses)
+        if failed or not silent:
+            self._write_end(outcome, stderr_tail)
+        if failed:
             raise CommandFailed(command, outcome.statuses, self._decode(outcome.stdout[-_TAIL:]), stderr_tail)
         return outcome
 
@@ -220,7 +240,7 @@ class Shell:
 
     def _show(self, stages: Sequence[Process], shown: str | None) -> str:
         if shown is None:
-            shown = " | ".join(shlex.join(stage.argv) for stage in stages)
+            shown = " | ".join(_show_stage(stage) for stage in stages)
         return self.journal.redactor.clean(shown)
 
     def _tell(self, pipeline: Pipeline) -> Outcome:
@@ -316,19 +336,21 @@ def _spawn(
     tool = process.argv[0]
     user, group = process.user if process.user is not None else (None, None)
     try:
-        return subprocess.Popen(
-            process.argv,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            env=environment,
-            cwd=process.cwd,
-            user=user,
-            group=group,
-            extra_groups=None if process.user is None else [],
-            start_new_session=True,
-            umask=process.umask,
-        )
+        with _hand_over(process) as (argv, inherited):
+            return subprocess.Popen(
+                argv,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=environment,
+                cwd=process.cwd,
+                user=user,
+                group=group,
+                extra_groups=None if process.user is None else [],
+                start_new_session=True,
+                umask=process.umask,
+                pass_fds=inherited,
+            )
     except FileNotFoundError as error:
         if process.cwd is not None and not process.cwd.is_dir():
             raise EnvironmentUnfit(f"cannot run `{tool}` there: no such directory", where=str(process.cwd)) from error
@@ -339,3 +361,26 @@ def _spawn(
         raise EnvironmentUnfit(
             f"cannot run `{tool}`{who}: {error.strerror}", where=place, hint=f"namei -l {place}"
         ) from error
+
+
+def _show_stage(process: Process) -> str:
+    if not process.secret:
+        return shlex.join(process.argv)
+    return shlex.join(part.replace(INHERITED_FD, "3") for part in process.argv) + " 3< SECRET-FILE"
+
+
+@contextmanager
+def _hand_over(process: Process) -> Iterator[tuple[Sequence[str], tuple[int, ...]]]:
+    """The arguments, and the descriptors that the process inherits; ours are closed once it runs."""
+    if not process.secret:
+        yield process.argv, ()
+        return
+    if len(process.secret) > _LONGEST_SECRET:
+        raise RehearsalError(f"a secret of more than {_LONGEST_SECRET} bytes cannot be handed to `{process.argv[0]}`")
+    reading, writing = os.pipe()
+    try:
+        with os.fdopen(writing, "wb", buffering=0) as stream:
+            stream.write(process.secret)
+        yield tuple(part.replace(INHERITED_FD, str(reading)) for part in process.argv), (reading,)
+    finally:
+        os.close(reading)

@@ -32,19 +32,20 @@ Chunk = bytes | memoryview
 
 
 class Meter:
-    """Counts and hashes what passes."""
+    """Counts and hashes what passes; with `hashed` false it only counts, and the SHA-256 is ""."""
 
-    def __init__(self) -> None:
+    def __init__(self, hashed: bool = True) -> None:
         self._size = 0
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.sha256() if hashed else None
 
     def add(self, chunk: Chunk) -> None:
-        self._digest.update(chunk)
+        if self._digest is not None:
+            self._digest.update(chunk)
         self._size += len(chunk)
 
     @property
     def transfer(self) -> Transfer:
-        return Transfer(self._size, self._digest.hexdigest())
+        return Transfer(self._size, "" if self._digest is None else self._digest.hexdigest())
 
 
 def read_chunks(source: ByteSource) -> Iterator[Chunk]:
@@ -77,16 +78,17 @@ class Pump(threading.Thread):
     Args:
         source: what to write.
         fd: the pipe's writing end; closed by the pump at the source's end, otherwise by `close`.
+        hashed: whether what is written is hashed.
     """
 
-    def __init__(self, source: ByteSource, fd: int) -> None:
+    def __init__(self, source: ByteSource, fd: int, hashed: bool = True) -> None:
         super().__init__(daemon=True, name="pump")
         os.set_blocking(fd, False)
         self._source = source
         self._fd: int | None = fd
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
-        self._meter = Meter()
+        self._meter = Meter(hashed)
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -142,9 +144,9 @@ class Sink:
         EnvironmentUnfit: the path cannot be written, the disk is full, or more than 64 MiB were to be captured.
     """
 
-    def __init__(self, target: Path | IO[bytes] | None) -> None:
+    def __init__(self, target: Path | IO[bytes] | None, hashed: bool = True) -> None:
         self._target = target
-        self._meter = Meter()
+        self._meter = Meter(hashed)
         self._captured = bytearray()
         self._opened: IO[bytes] | None = None
         self._stream: IO[bytes] | None = None

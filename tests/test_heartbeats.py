@@ -95,6 +95,7 @@ def make_stage(journal: Journal, cluster: StillCluster) -> Stage:
         lost=(),
         backup_folder=Path(),
         logs=Path(),
+        private=Path(),
         run_id="r",
         values_copy="",
         journal=journal,

@@ -10,7 +10,7 @@ from rehearsal.errors import UsageError
 from rehearsal.scenario_files import default_folder, load_scenario, load_scenarios, pick_scenarios
 
 
-def test_six_losses_and_twelve_controls_in_order() -> None:
+def test_losses_and_controls_in_order() -> None:
     scenarios = load_scenarios(default_folder())
     assert [scenario.name for scenario in scenarios if not scenario.is_control] == [
         "lose-session-db",
@@ -19,6 +19,15 @@ def test_six_losses_and_twelve_controls_in_order() -> None:
         "lose-files-cp",
         "lose-files-tar",
         "lose-everything",
+        "s3-lose-session-db",
+        "s3-lose-session-db-incremental",
+        "s3-lose-session-db-archive",
+        "s3-lose-files",
+        "s3-lose-files-incremental",
+        "s3-lose-files-unencrypted",
+        "s3-lose-everything",
+        "s3-lose-everything-archive",
+        "s3-lose-everything-mixed",
     ]
     assert [scenario.name for scenario in scenarios if scenario.is_control] == [
         "control-byte-flipped",
@@ -28,6 +37,10 @@ def test_six_losses_and_twelve_controls_in_order() -> None:
         "control-old-data",
         "control-restore-skipped",
         "control-row-changed",
+        "control-s3-chain-broken",
+        "control-s3-over-tables",
+        "control-s3-package-replaced",
+        "control-s3-wrong-key",
         "control-service-writes",
         "control-stream-cut",
         "control-tar-cut",

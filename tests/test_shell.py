@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.errors import CommandFailed, EnvironmentUnfit, WaitTimeout
+from rehearsal.errors import CommandFailed, EnvironmentUnfit, RehearsalError, WaitTimeout
 from rehearsal.journal import Journal, Redactor, read_journal
 from rehearsal.processes import find_tagged, identify, read_start_time
 from rehearsal.roles import Transfer
@@ -47,6 +47,12 @@ def wait_gone(pid):
             return
         time.sleep(0.01)
     pytest.fail(f"process {pid} still runs")
+
+
+def words_of(pid):
+    """Everything that anybody may read of a running process: arguments and environment."""
+    folder = Path("/proc") / str(pid)
+    return (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
 
 
 # -- streams ----------------------------------------------------------------------------------------------------------
@@ -90,6 +96,12 @@ def test_no_input_is_an_empty_input(shell):
     outcome = shell.run(Process(("cat",)))
     assert outcome.stdout == b""
     assert outcome.sent == transfer(b"")
+
+
+def test_who_has_digests_of_its_own_gets_no_others(shell):
+    outcome = shell.run(Process(("cat",)), stdin=DATA, hashed=False)
+    assert outcome.stdout == DATA
+    assert outcome.sent == outcome.received == Transfer(len(DATA), "")
 
 
 def test_more_than_the_limit_is_not_captured(shell):
@@ -230,10 +242,87 @@ def test_working_directory_umask_and_session(shell, tmp_path):
     assert session == pid
 
 
+def test_a_repeated_command_is_written_down_once(shell):
+    for _ in range(5):
+        shell.run(bash("cat; exit 3"), stdin=b"x", accept=None, repeated=True)
+    shell.run(bash("echo other"), repeated=True)
+    assert [line["command"] for line in lines(shell, "command-started")] == [
+        "bash -c 'cat; exit 3'",
+        "bash -c 'echo other'",
+    ]
+    assert len(lines(shell, "command")) == 2
+    shell.run(bash("cat; exit 3"), accept=None)
+    assert len(lines(shell, "command")) == 3
+
+
+def test_a_repeated_command_that_fails_is_written_down_again(shell):
+    shell.run(bash("exit 3"), accept=None, repeated=True)
+    with pytest.raises(CommandFailed):
+        shell.run(bash("exit 3"), repeated=True)
+    with pytest.raises(ZeroDivisionError):
+        shell.run(bash("exit 3"), stdin=(1 / 0 for _ in "x"), repeated=True)
+    assert [("error" in line, line["statuses"][0] == 3) for line in lines(shell, "command")][:2] == [(False, True)] * 2
+    assert "ZeroDivisionError" in lines(shell, "command")[2]["error"]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop to another user")
 def test_a_stage_drops_to_its_user_without_groups(shell):
     outcome = shell.run(Process(("id", "-G"), user=(1000, 1000), cwd=Path("/")), Process(("cat",)))
     assert outcome.stdout == b"1000\n"
+
+
+# -- secrets over a pipe ----------------------------------------------------------------------------------------------
+
+SECRET = b"pass phrase \xc3\xa4\n"
+
+
+def test_a_secret_comes_over_a_pipe_and_stands_nowhere_else(shell):
+    script = "cat /proc/$$/cmdline /proc/$$/environ; echo; cat <&$1"
+    outcome = shell.run(Process(("bash", "-c", script, "x", "{secret-fd}"), secret=SECRET))
+    public, _, secret = outcome.stdout.partition(b"\n")
+    assert secret == SECRET
+    assert b"pass phrase" not in public
+    assert outcome.command == f"bash -c '{script}' x 3 3< SECRET-FILE"
+    assert "pass phrase" not in shell.journal.path.read_text()
+    assert "pass phrase" not in repr(Process(("x",), secret=SECRET))
+
+
+def test_each_stage_reads_its_own_secret(shell):
+    first = bash("cat <&{secret-fd}", secret=b"one")
+    second = bash("cat; cat <&{secret-fd}", secret=b"two")
+    assert shell.run(first, second).stdout == b"onetwo"
+
+
+def test_a_secret_is_not_inherited_by_another_stage(shell):
+    # the second stage is started while the first one's pipe may still be open
+    listing = bash("ls /proc/self/fd | wc -l")
+    alone = shell.run(listing).stdout
+    assert shell.run(bash("cat <&{secret-fd} >&2", secret=SECRET), listing).stdout == alone
+
+
+def test_a_server_reads_its_secret(shell, tmp_path):
+    script = "read -r word <&$1; echo ${#word}; exec sleep 600"
+    server = shell.start(
+        Process(("bash", "-c", script, "x", "{secret-fd}"), secret=b"12345\n"), name="s", log=tmp_path / "log"
+    )
+    while "5" not in server.log_tail():
+        time.sleep(0.01)
+    assert b"12345" not in words_of(server.pid)
+    server.kill()
+
+
+def test_a_secret_that_does_not_fit_into_the_pipe_is_refused(shell):
+    with pytest.raises(RehearsalError, match="more than 4096 bytes"):
+        shell.run(Process(("cat", "{secret-fd}"), secret=b"x" * 4097))
+
+
+def test_no_descriptor_of_a_secret_is_left_open(shell):
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        shell.run(Process(("true",), secret=SECRET))
+        with pytest.raises(EnvironmentUnfit):
+            shell.run(Process(("no-such-tool",), secret=SECRET))
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 # -- bad days ---------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from rehearsal.checks.procedure import (
     check_loss,
     check_marker,
     check_nonce,
+    check_set_contents,
 )
 from rehearsal.checks.settled import check_settled
 from rehearsal.checks.users import check_logins, check_sessions, find_user_losses, name_unasked
@@ -22,6 +23,7 @@ CHECKS: dict[str, Check] = {
     "nonce": check_nonce,
     "marker": check_marker,
     "backup-set": check_backup_set,
+    "set-contents": check_set_contents,
     **{name: judge_database(name) for name in ASPECTS},
     "files": check_files,
     "sessions": check_sessions,

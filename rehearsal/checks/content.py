@@ -47,12 +47,18 @@ def check_files(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _tell_explained(finding: Finding, compared: Differences) -> Finding:
-    """Files that came to the store between the inventory and the backup are told with a PASS, and are no difference."""
+    """Told with a PASS, and no difference: files that came to the store between the inventory and the backup, and
+    directories that were empty, where the backup holds files alone."""
     if not compared.explained_total or finding.verdict is not Verdict.PASS:
         return finding
-    came = f"{compared.explained_total} came with the backup, uploaded after the inventory"
-    details = tuple(f"{extra.subject}: {extra.detail}, as in the set" for extra in compared.explained)
-    return finding.model_copy(update={"message": f"{finding.message}; {came}", "details": details})
+    message = finding.message
+    if any(one.kind == "missing" for one in compared.explained):
+        message += f"; {compared.explained_total} empty directories did not come back: such a backup holds files alone"
+    else:
+        message += f"; {compared.explained_total} came with the backup, uploaded after the inventory"
+    where = {"missing": "not carried", "extra": "as in the set"}
+    details = tuple(f"{one.subject}: {one.detail}, {where.get(one.kind, one.kind)}" for one in compared.explained)
+    return finding.model_copy(update={"message": message, "details": details})
 
 
 def check_untouched(evidence: Evidence) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from rehearsal.differences import compare_databases, compare_files
 from rehearsal.inventory import DatabaseInventory, Differences, FilesInventory
-from rehearsal.record import Record, StoreRecord
+from rehearsal.record import FOLDERS, Record, StoreRecord
 from rehearsal.verdicts import Finding, Verdict
 
 Result = TypeVar("Result")
@@ -54,7 +54,11 @@ class Evidence:
         if isinstance(before, DatabaseInventory) and isinstance(after, DatabaseInventory):
             return compare_databases(before, after, self.folder, NAMED_LIMIT)
         if isinstance(before, FilesInventory) and isinstance(after, FilesInventory):
-            return {"files": compare_files(before, after, self.folder, NAMED_LIMIT, store.set_lines)}
+            carried = FOLDERS not in self.record.not_carried
+            found = compare_files(
+                before, after, self.folder, NAMED_LIMIT, store.set_lines, folders_carried=carried or not store.lost
+            )
+            return {"files": found}
         return None
 
 

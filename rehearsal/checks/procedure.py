@@ -124,3 +124,18 @@ def check_backup_set(evidence: Evidence) -> Iterator[Finding]:
             )
             message, verdict = f"not what the backup wrote: {size}SHA-256 differs", Verdict.FAIL
         yield Finding(check="backup-set", verdict=verdict, subject=state.path, message=message)
+
+
+_TOLD = {True: Verdict.PASS, False: Verdict.FAIL, None: Verdict.INCONCLUSIVE}
+
+
+def check_set_contents(evidence: Evidence) -> Iterator[Finding]:
+    """What the method itself, reading the set as a restore would, had to say of it before the loss."""
+    for remark in evidence.record.set_remarks:
+        yield Finding(
+            check="set-contents",
+            verdict=_TOLD[remark.sound],
+            subject=remark.subject,
+            message=remark.message,
+            details=remark.details,
+        )

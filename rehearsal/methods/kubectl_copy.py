@@ -8,6 +8,7 @@ through the cluster seam, so the same text meets local processes and real pods. 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from rehearsal.backup_set import Artefact, Manifest, measure, write_atomically, write_manifest
@@ -17,7 +18,7 @@ from rehearsal.errors import EnvironmentUnfit, StreamError
 from rehearsal.journal import now
 from rehearsal.methods.dump_text import refuse_meta_commands
 from rehearsal.packing import pack_tree
-from rehearsal.roles import ExecResult, Stage
+from rehearsal.roles import ExecResult, SetRemark, Stage
 from rehearsal.unpacking import unpacking
 
 VALUES_COPY = "values.yaml"
@@ -33,6 +34,7 @@ class KubectlCopy:
 
     files_by: Literal["cp", "tar"] = "cp"
     name: str = "kubectl-copy"
+    not_carried: tuple[str, ...] = ()
     runbook: str = "Chipster manual, Server backups: Backup and Restore with kubectl commands"
 
     def back_up(self, stage: Stage) -> None:
@@ -43,9 +45,9 @@ class KubectlCopy:
             EnvironmentUnfit: the disk under the run's folder is full.
         """
         stage.backup_folder.mkdir(parents=True, exist_ok=True)
-        artefacts = [self._back_up_store(stage, store) for store in stage.stores]
+        artefacts = [self.back_up_store(stage, store) for store in stage.stores]
         write_atomically(stage.backup_folder / VALUES_COPY, stage.values_copy)
-        artefacts.append(_list_artefact(stage, VALUES_COPY, "file", source="values.yaml, secrets removed"))
+        artefacts.append(list_artefact(stage, VALUES_COPY, "file", source="values.yaml, secrets removed"))
         write_manifest(
             stage.backup_folder,
             Manifest(
@@ -56,6 +58,9 @@ class KubectlCopy:
             ),
         )
 
+    def examine(self, stage: Stage) -> tuple[SetRemark, ...]:  # noqa: ARG002 - the manifest says it all
+        return ()
+
     def restore(self, stage: Stage) -> None:
         """Feed each dump to psql, empty `storage` and copy the files back, for every store of `stage.lost`.
 
@@ -63,12 +68,17 @@ class KubectlCopy:
             RehearsalError: an artefact is missing, or holds what must not be run or unpacked.
         """
         for store in stage.lost:
-            if store.kind == "database":
-                self._restore_database(stage, store)
-            else:
-                self._restore_files(stage, store)
+            self.restore_store(stage, store)
 
-    def _back_up_store(self, stage: Stage, store: StoreSpec) -> Artefact:
+    def restore_store(self, stage: Stage, store: StoreSpec) -> None:
+        """One store out of the set. Raises as `restore` does."""
+        if store.kind == "database":
+            self._restore_database(stage, store)
+        else:
+            self._restore_files(stage, store)
+
+    def back_up_store(self, stage: Stage, store: StoreSpec) -> Artefact:
+        """One store into the set; the manifest's line for it. Raises as `back_up` does."""
         return self._dump(stage, store) if store.kind == "database" else self._copy_files(stage, store)
 
     def _dump(self, stage: Stage, database: DatabaseSpec) -> Artefact:
@@ -78,7 +88,7 @@ class KubectlCopy:
         path = _dump_path(database)
         result = cluster.exec(database.pod, runbook.dump(database), stdout=stage.backup_folder / path)
         stage.report_command(database.name, result)
-        return _list_artefact(
+        return list_artefact(
             stage, path, "file", store=database.name, source=database.db_name, result=result, started=started
         )
 
@@ -95,20 +105,14 @@ class KubectlCopy:
                 result = cluster.exec(files.pod, runbook.PACK_FILES, stdout=sink)
         stage.report_command(files.name, result)
         path = f"{files.pod}/storage"
-        return _list_artefact(stage, path, "tree", store=files.name, source="storage", result=result, started=started)
+        return list_artefact(stage, path, "tree", store=files.name, source="storage", result=result, started=started)
 
     def _restore_database(self, stage: Stage, database: DatabaseSpec) -> None:
         dump = stage.backup_folder / _dump_path(database)
         if not dump.is_file():
             stage.journal.note(f"no dump to restore: {dump.name} is missing from the backup set")
             return
-        refuse_meta_commands(dump)
-        output = stage.logs / f"restore-{database.name}.psql.out"
-        result = stage.cluster.exec(
-            database.pod, runbook.feed_psql(database), stdin=dump, stdout=output, destructive=True
-        )
-        output.with_suffix(".err").write_bytes(result.stderr)
-        stage.report_command(database.name, result)
+        feed_dump(stage, database, dump)
 
     def _restore_files(self, stage: Stage, files: FilesSpec) -> None:
         cluster = stage.cluster
@@ -125,11 +129,24 @@ class KubectlCopy:
         stage.report_command(files.name, result)
 
 
+def feed_dump(stage: Stage, database: DatabaseSpec, dump: Path) -> None:
+    """A plain dump to psql in the database's pod, as the manual does it; its output goes to the logs.
+
+    Raises:
+        RehearsalError: the dump holds what must not be run.
+    """
+    refuse_meta_commands(dump)
+    output = stage.logs / f"restore-{database.name}.psql.out"
+    result = stage.cluster.exec(database.pod, runbook.feed_psql(database), stdin=dump, stdout=output, destructive=True)
+    output.with_suffix(".err").write_bytes(result.stderr)
+    stage.report_command(database.name, result)
+
+
 def _dump_path(database: DatabaseSpec) -> str:
     return f"{database.name}.sql"
 
 
-def _list_artefact(
+def list_artefact(
     stage: Stage,
     path: str,
     kind: Literal["file", "tree"],

@@ -25,6 +25,7 @@ from rehearsal.journal import JOURNAL, Journal, Redactor
 from rehearsal.judging import judge
 from rehearsal.lifetime import lend_cluster, own_ourselves, seeded_stores
 from rehearsal.losses import DELETE_CLAIMS
+from rehearsal.methods.builtin_s3 import BuiltinS3
 from rehearsal.methods.kubectl_copy import KubectlCopy
 from rehearsal.performance import Setting
 from rehearsal.proof.rivals import Rivals
@@ -41,7 +42,7 @@ from rehearsal.proof.witness import Watched, Witness
 from rehearsal.record import Record, read_record
 from rehearsal.rehearse import rehearse
 from rehearsal.report import write_reports
-from rehearsal.roles import Stage
+from rehearsal.roles import Method, Stage
 from rehearsal.scenario import Expectation, Scenario
 from rehearsal.shell import Shell
 from rehearsal.tampering.every import BENIGN, OPERATORS
@@ -186,6 +187,19 @@ class Workshop:
         )
 
 
+def choose_method(operator: Operator) -> Method:
+    """How the set that it strikes is made and restored."""
+    match operator.builtin:
+        case "":
+            return KubectlCopy(operator.files_by)
+        case "passphrase":
+            return BuiltinS3(sealed_by="passphrase")
+        case "unguarded":
+            return BuiltinS3(only_into_empty=False)
+        case restore_from:
+            return BuiltinS3(restore_from)
+
+
 def _remove(*folders: Path) -> None:
     for folder in folders:
         remove_tree(folder)
@@ -207,7 +221,7 @@ def _write_scenario(trial: Trial, operator: Operator, witness: Witness, rivals: 
         title=f"{operator.area}: {operator.name}, seed {trial.seed}, intensity {trial.intensity}",
         loses=operator.loses,
         loss=DELETE_CLAIMS,
-        method=KubectlCopy(operator.files_by),
+        method=choose_method(operator),
         tampering=Watched(operator, witness, look_before) if _is_watched(trial) else operator,
         expects=None if trial.benign else Expectation(operator.checks[0]),
     )

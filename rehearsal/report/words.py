@@ -15,6 +15,7 @@ CHECKS = {
     "loss": "the loss was real: a new claim, an empty store, before the restore",
     "nonce": "written just before the backup, and back: this very backup was restored",
     "marker": "written just after the backup, and gone: what is there came from the backup",
+    "set-contents": "read as a restore would read it, the set holds what its own lists say",
     "backup-set": "every artefact was, just before the restore, what had left its source",
     "tables": "the tables, and the rows in each",
     "rows": "every row, by its content",

@@ -12,11 +12,14 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal
 
-from rehearsal.roles import Loss, Method, Stage
+from rehearsal.roles import Loss, Method, SetRemark, Stage
 from rehearsal.tampering import Harmless
 
 Moment = Literal["before backup", "after backup", "loss", "restore", "after restore"]
 Area = Literal["backup set", "loss", "restore", "restored system", "benign"]
+BuiltinSet = Literal["", "full", "passphrase", "incremental", "archive", "unguarded"]
+"""How a set of the server's own backup is made for an operator; "" for one by kubectl; "unguarded": as "full", and
+restored into whatever is there."""
 Act = Callable[["Strike"], str]
 
 
@@ -52,6 +55,7 @@ class Operator(Harmless):
         loses: roles of the stores that the rehearsal loses, as in `Scenario.loses`.
         checks: any one of these must name the object; the first is the one expected. None for a benign change.
         files_by: by which of the manual's commands the files are copied, `cp` or `tar`.
+        builtin: for an operator on a set of the server's own backup: which kind of set; else "".
         differs: how the mutant is known to differ from an intact restore without asking our judge: the restored
             `content` does, or the backup `set` does, or only the `procedure` did.
         replicas: of file-storage in the deployment that it strikes.
@@ -65,6 +69,7 @@ class Operator(Harmless):
     loses: tuple[str, ...] = ("session-db",)
     checks: tuple[str, ...] = ()
     files_by: Literal["cp", "tar"] = "tar"
+    builtin: BuiltinSet = ""
     differs: Literal["content", "set", "procedure"] = "content"
     replicas: int = 1
     needs: tuple[str, ...] = ()
@@ -122,8 +127,15 @@ class _StruckMethod:
     def runbook(self) -> str:
         return self.inner.runbook
 
+    @property
+    def not_carried(self) -> tuple[str, ...]:
+        return self.inner.not_carried
+
     def back_up(self, stage: Stage) -> None:
         self.inner.back_up(stage)
+
+    def examine(self, stage: Stage) -> tuple[SetRemark, ...]:
+        return self.inner.examine(stage)
 
     def restore(self, stage: Stage) -> None:
         operator = self.operator
@@ -151,10 +163,14 @@ _IN_PLACE_OF: tuple[Moment, ...] = ("loss", "restore")
 
 
 def go_together(one: Operator, other: Operator) -> bool:
-    """Whether both can strike in one rehearsal: two cannot stand in for the same step, copy files by two commands, or
-    be the same."""
+    """Whether both can strike in one rehearsal: two cannot stand in for the same step, make the set in two ways, or be
+    the same."""
     same_step = one.moment == other.moment and one.moment in _IN_PLACE_OF
-    return one.name != other.name and not same_step and one.files_by == other.files_by
+    return one.name != other.name and not same_step and _make_alike(one, other)
+
+
+def _make_alike(one: Operator, other: Operator) -> bool:
+    return (one.files_by, one.builtin) == (other.files_by, other.builtin)
 
 
 @dataclass(frozen=True)
@@ -210,6 +226,7 @@ def pair_up(one: Operator, other: Operator) -> Pair:
         loses=tuple(dict.fromkeys((*one.loses, *other.loses))),
         checks=tuple(dict.fromkeys((*one.checks, *other.checks))),
         files_by=one.files_by,
+        builtin=one.builtin,
         replicas=max(one.replicas, other.replicas),
         needs=tuple(dict.fromkeys((*one.needs, *other.needs))),
         both=(one, other),
@@ -229,6 +246,7 @@ def operator(
     checks: tuple[str, ...] | str = (),
     loses: tuple[str, ...] = ("session-db",),
     files_by: Literal["cp", "tar"] = "tar",
+    builtin: BuiltinSet = "",
     differs: Literal["content", "set", "procedure"] = "content",
     replicas: int = 1,
     needs: tuple[str, ...] = (),
@@ -248,6 +266,7 @@ def operator(
             loses=loses,
             checks=wanted,
             files_by=files_by,
+            builtin=builtin,
             differs=differs,
             replicas=replicas,
             needs=needs,

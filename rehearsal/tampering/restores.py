@@ -169,7 +169,7 @@ def restore_into_neighbour(strike: Strike) -> str:
 )
 def restore_over_tables(strike: Strike) -> str:
     for database in lost_databases(strike.stage):
-        _make_tables(strike.stage, database)
+        make_tables(strike.stage, database)
 
     def strip(copy: Path) -> str:
         dump = read_dump(copy)
@@ -181,7 +181,7 @@ def restore_over_tables(strike: Strike) -> str:
     return restore_changed(strike, strip)
 
 
-def _make_tables(stage: Stage, database: DatabaseSpec) -> None:
+def make_tables(stage: Stage, database: DatabaseSpec) -> None:
     """Chipster's own tables, empty, as its services' migrations leave them."""
     ddl = (resources.files("rehearsal.chipster") / "ddl" / DDL[database.key]).read_bytes()
     with (

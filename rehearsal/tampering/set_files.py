@@ -23,14 +23,17 @@ Damage = Callable[[Path, Random, int], str]
 _UPLOADED = re.compile(r"[0-9a-f]{2}/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f-]{17}")
 
 
+def is_upload(path: str) -> bool:
+    """Whether a path below `storage` is a user's file; the nonce lies among them and is none."""
+    return _UPLOADED.fullmatch(path) is not None
+
+
 def list_uploads(tree: Path, least: int = 1) -> list[str]:
     """Paths of the users' files of `least` bytes or more, sorted; the nonce lies among them and is left out."""
     return [
         path.relative_to(tree).as_posix()
         for path in sorted(tree.glob("??/*"))
-        if _UPLOADED.fullmatch(path.relative_to(tree).as_posix())
-        and not path.is_symlink()
-        and path.stat().st_size >= least
+        if is_upload(path.relative_to(tree).as_posix()) and not path.is_symlink() and path.stat().st_size >= least
     ]
 
 

@@ -141,6 +141,7 @@ def prepare(folder: Path, journal: Journal, *, dump: bytes | None = None, files:
         lost=deployment.stores,
         backup_folder=backup,
         logs=folder / "logs",
+        private=folder / "private",
         run_id="r",
         values_copy="",
         journal=journal,

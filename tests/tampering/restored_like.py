@@ -125,6 +125,7 @@ class RestoredLike:
             lost=lost,
             backup_folder=self.folder / "backup",
             logs=self.folder,
+            private=self.folder / "private",
             run_id="run",
             values_copy="",
             journal=self.journal,

@@ -29,7 +29,9 @@ _NEED_A_SERVER = {
     "yesterday's set restored",
 }
 SET_OPERATORS = [
-    found for found in REGISTRY.values() if found.area == "backup set" and found.name not in _NEED_A_SERVER
+    found
+    for found in REGISTRY.values()
+    if found.area == "backup set" and not found.builtin and found.name not in _NEED_A_SERVER
 ]
 SEEN_IN_SET = [found for found in SET_OPERATORS if found.checks == ("backup-set",)]
 REMADE = [found for found in SET_OPERATORS if found not in SEEN_IN_SET]

@@ -1,0 +1,1 @@
+"""The server's own backup: its names, lists and packages; read, written, verified and restored."""

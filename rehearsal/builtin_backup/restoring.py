@@ -1,0 +1,247 @@
+"""Plain files out of a backup: what the loop `gpg --decrypt F.lz4.gpg | lz4 -d > F` of the manual makes, at once.
+
+Each package comes from whoever holds it, is opened and written below the target while it is hashed, and is held against
+the list: size and SHA-512 of the package and of the plain file. A file that could be opened is written whatever the
+list says, because content decides later; one that could not be opened leaves nothing behind. Nothing stops at the
+first trouble: everything missing and broken is named at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Protocol
+
+from rehearsal.builtin_backup.chain import Holder, RestorePlan, plan_restore
+from rehearsal.builtin_backup.listing import ListedFile
+from rehearsal.builtin_backup.names import BackupName, dump_path
+from rehearsal.builtin_backup.places import Place, StoredObject
+from rehearsal.builtin_backup.reading import Package, Stray, walk_packages
+from rehearsal.builtin_backup.safe_folder import NewFile, SafeFolder
+from rehearsal.builtin_backup.unsealing import Opened
+from rehearsal.errors import EnvironmentUnfit, RehearsalError, StreamError
+
+
+class Opens(Protocol):
+    """What opens packages; `unsealing.Unsealer` does it with gpg."""
+
+    def open_all(
+        self, packages: Iterable[Package], sink: Callable[[Package], IO[bytes] | None] = ...
+    ) -> Iterator[Opened]:
+        """One result a package, in any order; the plain bytes go where `sink` says."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What came out.
+
+    Attributes:
+        files, bytes: written, those that differ from the list too.
+        missing: paths of listed files whose package nobody holds, or whose holder did not give it.
+        broken: what differs from the list or cannot be opened or written: path, and what it is.
+        reasons: why files are missing, one sentence for each backup that should have them.
+    """
+
+    files: int
+    bytes: int
+    missing: tuple[str, ...]
+    broken: tuple[tuple[str, str], ...]
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether every listed file came out as listed."""
+        return not self.missing and not self.broken
+
+
+def restore_files(places: Sequence[Place], name: BackupName, unsealer: Opens, target: Path) -> Restored:
+    """Write the files of a backup below `target`, as they lay below `storage`. Empty directories are not in a backup.
+
+    Args:
+        places: where its packages may lie: a bucket, an archive, or both.
+        target: a directory, made where it is missing; a file of a listed name there is replaced.
+
+    Raises:
+        chain.Gone: none of the places has this backup.
+        RehearsalError: the backup was never completed.
+        EnvironmentUnfit: the disk is full, or a place cannot be reached.
+    """
+    plan = plan_restore(places, name)
+    with SafeFolder(target) as folder:
+        return _Restore(plan, unsealer, lambda line: folder.create(line.path)).run()
+
+
+def open_dump(places: Sequence[Place], name: BackupName, unsealer: Opens, target: Path) -> Restored:
+    """Write the plain dump of a database's backup to the file `target`; otherwise as `restore_files`.
+
+    Whatever else the list of such a backup speaks of is not written and is reported as broken.
+    """
+    plan = plan_restore(places, name)
+    with SafeFolder(target.parent) as folder:
+
+        def create(line: ListedFile) -> NewFile:
+            if line.path != dump_path(name):
+                raise RehearsalError(f"not the dump of this backup, which is {dump_path(name)}", where=repr(line.path))
+            return folder.create(target.name)
+
+        restored = _Restore(plan, unsealer, create).run()
+    listed = {line.path for _, lines in plan.give for line in lines.values()} | {line.path for line in plan.missing}
+    if dump_path(name) not in listed:
+        return Restored(
+            restored.files, restored.bytes, (*restored.missing, dump_path(name)), restored.broken, restored.reasons
+        )
+    return restored
+
+
+class _Restore:
+    """One restore while it runs.
+
+    Args:
+        create: the new file of a line; refuses with a RehearsalError.
+    """
+
+    def __init__(self, plan: RestorePlan, unsealer: Opens, create: Callable[[ListedFile], NewFile]) -> None:
+        self._plan = plan
+        self._unsealer = unsealer
+        self._create = create
+        self._files = self._bytes = 0
+        self._broken: dict[str, str] = {}
+        self._missing = [line.path for line in plan.missing]
+        self._reasons = list(plan.reasons.values())
+
+    def run(self) -> Restored:
+        for holder, lines in self._plan.give:
+            self._take(holder, lines)
+        return Restored(
+            self._files,
+            self._bytes,
+            tuple(sorted(self._missing)),
+            (*self._plan.troubles, *sorted(self._broken.items())),
+            tuple(self._reasons),
+        )
+
+    def _take(self, holder: Holder, lines: Mapping[str, ListedFile]) -> None:
+        """All that one holder has to give. Where it has several packages of one name, as an appended tar may, the
+        first that is as listed counts, and only when none is, the last that could be opened."""
+        done = _Done()
+        strays: list[str] = []
+        wanted, turn = lines, 0
+        while wanted:
+            again: set[str] = set()
+            self._take_turn(_choose(holder, wanted, turn, again, strays), wanted, done)
+            wanted = {path: wanted[path] for path in sorted(again - done.good)}
+            turn += 1
+        self._files += len(done.kept)
+        self._bytes += sum(done.kept.values())
+        self._broken |= {lines[path].path: what for path, what in done.broken.items()}
+        lost = [line.path for path, line in lines.items() if path not in done.good and path not in done.broken]
+        self._missing += lost
+        if lost:
+            self._reasons.append(f"{holder} should hold it, and does not" + "".join(f"; {what}" for what in strays[:3]))
+
+    def _take_turn(self, packages: Iterator[Package], lines: Mapping[str, ListedFile], done: _Done) -> None:
+        """Open packages, no two of one name, and write what could be opened."""
+        made: dict[str, NewFile] = {}
+        refused: dict[str, str] = {}
+
+        def sink(package: Package) -> IO[bytes] | None:
+            with _noting(refused, package.path):
+                made[package.path] = self._create(lines[package.path])
+            return made.get(package.path)
+
+        try:
+            for opened in self._unsealer.open_all(packages, sink):
+                path = opened.path
+                file = made.pop(path, None)
+                if file is not None:
+                    with file, _noting(refused, path):
+                        if not opened.error:
+                            file.keep()
+                            done.kept[path] = opened.plain_size
+                what = refused.pop(path, "") or tell_difference(lines[path], opened)
+                if what:
+                    done.broken[path] = what
+                else:
+                    done.good.add(path)
+                    done.broken.pop(path, None)
+        finally:
+            for file in made.values():
+                file.discard()
+
+
+@dataclass
+class _Done:
+    """By path of the package: those as listed, what the others are, and the sizes of the files written."""
+
+    good: set[str] = field(default_factory=set)
+    broken: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, int] = field(default_factory=dict)
+
+
+@contextmanager
+def _noting(refused: dict[str, str], path: str) -> Iterator[None]:
+    """Note why one file cannot be written, and go on; a full disk is nobody's file."""
+    try:
+        yield
+    except EnvironmentUnfit:
+        raise
+    except RehearsalError as error:
+        refused[path] = str(error)
+
+
+def _choose(
+    holder: Holder, lines: Mapping[str, ListedFile], turn: int, again: set[str], strays: list[str]
+) -> Iterator[Package]:
+    """The wanted packages of a holder: of several of one name the one whose turn it is. In an archive only their own
+    files are opened.
+
+    Args:
+        turn: 0 for the first of a name.
+        again: gets the names of which there are more.
+        strays: gets what is no package.
+    """
+    objects: Iterable[StoredObject] | None = None
+    if holder.place.kind == "archive":
+        start = len(f"{holder.name}/")
+        objects = (item for item in holder.place.objects(holder.name) if item.key[start:] in lines)
+    seen: dict[str, int] = {}
+    for package in walk_packages(holder.place, holder.name, objects):
+        if isinstance(package, Stray):
+            if turn == 0:
+                strays.append(f"{package.key}: {package.what}")
+        elif package.path in lines:
+            number = seen.get(package.path, 0)
+            seen[package.path] = number + 1
+            if number == turn:
+                yield package if holder.place.kind == "bucket" else replace(package, chunks=_spoil_alone(package))
+            elif number > turn:
+                again.add(package.path)
+
+
+def _spoil_alone(package: Package) -> Callable[[], Iterator[bytes]]:
+    """The chunks of a loose file: where it cannot be read (a bad disk, a mode), that file alone is broken."""
+
+    def read() -> Iterator[bytes]:
+        try:
+            yield from package.chunks()
+        except RehearsalError as error:
+            raise StreamError(str(error)) from error
+
+    return read
+
+
+def tell_difference(line: ListedFile, opened: Opened) -> str:
+    """In what a package that was read differs from its line, in words; "" where in nothing."""
+    if opened.error:
+        return opened.error
+    if opened.size != line.package_size:
+        return f"its package has {opened.size} bytes, {line.package_size} are listed"
+    if opened.sha512 != line.package_sha512:
+        return "its package has another SHA-512 than listed"
+    if opened.plain_size != line.size:
+        return f"it has {opened.plain_size} bytes, {line.size} are listed"
+    if opened.plain_sha512 != line.sha512:
+        return "it has another SHA-512 than listed"
+    return ""

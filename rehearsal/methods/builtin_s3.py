@@ -1,0 +1,312 @@
+"""Method `builtin-s3`: the server's own backup to S3, as Chipster's `backup` service and its archive server make it.
+
+The set is written by a STAND-IN for those services, in their format, from the pods: a throwaway system has the data
+tier alone. What is rehearsed is the restore: a bucket or an archive directory of that format, read, decrypted,
+decompressed and brought back as the manual says (copy it back, `gpg --decrypt F.lz4.gpg | lz4 -d` for every file, then
+as with kubectl). Its dumps have no `--clean`, so a database must be empty before (facts, trap 5).
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rehearsal.backup_set import Artefact, Manifest, write_atomically, write_manifest
+from rehearsal.builtin_backup.archive_server import ArchiveServer
+from rehearsal.builtin_backup.folder_places import ArchiveFolder, FolderBucket
+from rehearsal.builtin_backup.keys import Keyring
+from rehearsal.builtin_backup.names import ARCHIVE_INFO, INFO, BackupName, database_source
+from rehearsal.builtin_backup.places import Place
+from rehearsal.builtin_backup.restoring import Restored, open_dump, restore_files
+from rehearsal.builtin_backup.s3_bucket import S3Bucket
+from rehearsal.builtin_backup.s3_server import S3Server
+from rehearsal.builtin_backup.scratch import scratch_folder
+from rehearsal.builtin_backup.set_layout import ARCHIVE, BUCKET, archive_folder, bucket_folder, storage_of_server
+from rehearsal.builtin_backup.unsealing import Unsealer
+from rehearsal.builtin_backup.writer import Seals, latest_archived, write_database_backup, write_files_backup
+from rehearsal.chipster import runbook
+from rehearsal.deployment import DatabaseSpec, FilesSpec, StoreSpec
+from rehearsal.errors import RehearsalError
+from rehearsal.methods.kubectl_copy import VALUES_COPY, KubectlCopy, feed_dump, list_artefact
+from rehearsal.methods.pod_files import PodFiles
+from rehearsal.methods.set_remarks import examine_places
+from rehearsal.methods.throwaway_keys import SealKind, open_keyring, open_sealer
+from rehearsal.packing import pack_tree
+from rehearsal.record import FOLDERS
+from rehearsal.roles import SetRemark, Stage
+from rehearsal.shell import Shell
+
+_NIGHT = 86_400 * 10**9
+_CHUNK = 1 << 20
+_NIGHTS_BEFORE = {"full": (), "incremental": (2, 1), "archive": (1,)}
+"""Before the last night, oldest first. After two archived nights the bucket has dropped the first one, and an
+incremental backup refers to files that the archive alone has."""
+_WORDS: dict[SealKind, str] = {
+    "public-key": "encrypted to a public key",
+    "passphrase": "encrypted with a passphrase",
+    "none": "not encrypted",
+}
+
+
+class DatabaseNotEmpty(RehearsalError):
+    """The dump has no `--clean`, and the database already has tables: restored over them, rows without datasets."""
+
+
+@dataclass(frozen=True)
+class BuiltinS3:
+    """Back up to S3 in the server's own format; restore from the bucket, or from the archive server's directory.
+
+    Attributes:
+        restore_from: a full backup in the bucket; the latest incremental in the bucket, with the archive for what it
+            leaves out; or the archive directory alone.
+        sealed_by: how packages are encrypted. With `none` the real service makes no backup of a database (trap 16).
+        databases_by: `kubectl` for the mixed way: databases as the manual's other method has it.
+        only_into_empty: look whether a database is empty before its dump is restored; False: what would happen.
+    """
+
+    restore_from: Literal["full", "incremental", "archive"] = "full"
+    sealed_by: SealKind = "public-key"
+    databases_by: Literal["builtin", "kubectl"] = "builtin"
+    only_into_empty: bool = True
+    not_carried: tuple[str, ...] = (FOLDERS,)
+    runbook: str = (
+        "Chipster manual, Server backups: built-in backup to S3 and its restore; the set is written by a stand-in for "
+        "Chipster's backup service and archive server"
+    )
+
+    @property
+    def name(self) -> str:
+        mixed = ", databases by kubectl-copy" if self.databases_by == "kubectl" else ""
+        return f"builtin-s3 ({self.restore_from}, {_WORDS[self.sealed_by]}{mixed})"
+
+    def back_up(self, stage: Stage) -> None:
+        """One night's backup; for an incremental or an archive nights before it, of some of the files.
+
+        Raises:
+            StreamError: what arrived is not what left the pod.
+            EnvironmentUnfit: gpg or rclone is missing, or the disk under the run's folder is full.
+        """
+        stage.backup_folder.mkdir(parents=True, exist_ok=True)
+        stage.private.mkdir(mode=0o700, parents=True, exist_ok=True)
+        artefacts = []
+        if self.databases_by == "kubectl":
+            databases = [store for store in stage.stores if store.kind == "database"]
+            artefacts += [KubectlCopy().back_up_store(stage, store) for store in databases]
+        with (
+            self._serve(stage) as bucket,
+            scratch_folder() as scratch,
+            open_sealer(Shell(stage.journal), self.sealed_by, stage.private, scratch) as sealer,
+        ):
+            self._write_nights(stage, bucket, sealer)
+        write_atomically(stage.backup_folder / VALUES_COPY, stage.values_copy)
+        artefacts.append(list_artefact(stage, VALUES_COPY, "file", source="values.yaml, secrets removed"))
+        artefacts += self._list_objects(stage)
+        versions = dict(stage.cluster.versions())
+        manifest = Manifest(method=self.name, run=stage.run_id, artefacts=tuple(artefacts), tool_versions=versions)
+        write_manifest(stage.backup_folder, manifest)
+
+    def _list_objects(self, stage: Stage) -> Iterator[Artefact]:
+        """Every object of the bucket and every file of the archive, for the manifest."""
+        bucket = FolderBucket(bucket_folder(stage.backup_folder))
+        owners = {_source(store): store.name for store in stage.stores}
+        for place, folder in ((bucket, f"s3/{BUCKET}"), *self._archives(stage)):
+            for name in place.names():
+                owner = owners.get(name.source, "")
+                for found in place.objects(name):
+                    yield list_artefact(stage, f"{folder}/{found.key}", "file", store=owner, source=str(name))
+
+    def examine(self, stage: Stage) -> tuple[SetRemark, ...]:
+        """What `rehearsal verify-backup` says of the set, for the stores that are lost."""
+        wanted = {_source(store) for store in stage.lost if self._is_ours(store)}
+        with self._open(stage) as (places, unsealer, keyring):
+            return examine_places(places, unsealer, keyring, wanted)
+
+    def restore(self, stage: Stage) -> None:
+        """Read the newest backup of every store of `stage.lost` and bring it back.
+
+        Raises:
+            DatabaseNotEmpty: a database has tables already; nothing was fed to it.
+            RehearsalError: a dump or a stream holds what must not be run or unpacked.
+        """
+        with self._open(stage) as (places, unsealer, _):
+            for store in stage.lost:
+                if not self._is_ours(store):
+                    KubectlCopy().restore_store(stage, store)
+                elif store.kind == "database":
+                    self._restore_database(stage, store, places, unsealer)
+                else:
+                    self._restore_files(stage, store, places, unsealer)
+
+    def _is_ours(self, store: StoreSpec) -> bool:
+        return store.kind == "files" or self.databases_by == "builtin"
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def _write_nights(self, stage: Stage, bucket: S3Bucket, sealer: Seals) -> None:
+        last = time.time_ns()
+        archive = ArchiveServer(bucket, archive_folder(stage.backup_folder))
+        for before in _NIGHTS_BEFORE[self.restore_from]:
+            night = last - before * _NIGHT
+            stage.journal.note(f"{before} nights before: the files that were there by then, archived in the morning")
+            self._write_night(stage, bucket, sealer, night, before)
+            archive.run(night + _NIGHT // 2)
+        self._write_night(stage, bucket, sealer, last, 0)
+        if self.restore_from == "archive":
+            archive.run(last + _NIGHT // 2)
+
+    def _write_night(self, stage: Stage, bucket: S3Bucket, sealer: Seals, night: int, before: int) -> None:
+        for store in stage.stores:
+            if not self._is_ours(store):
+                continue
+            if store.kind == "database":
+                self._write_database(stage, bucket, sealer, store, night)
+            else:
+                source = PodFiles(stage, store, lambda path: _was_there(path, before))
+                write_files_backup(
+                    bucket,
+                    source,
+                    sealer,
+                    storage_id=store.pod,
+                    nanoseconds=night,
+                    archived=latest_archived(bucket, store.pod),
+                    tell=stage.journal.note,
+                )
+
+    def _write_database(self, stage: Stage, bucket: S3Bucket, sealer: Seals, store: DatabaseSpec, night: int) -> None:
+        cluster = stage.cluster
+        stage.report_command(store.name, cluster.exec(store.pod, runbook.vacuum_large_objects(store)))
+        dump = stage.private / f"{store.name}.sql"
+        try:
+            stage.report_command(store.name, cluster.exec(store.pod, runbook.dump_plainly(store), stdout=dump))
+            with dump.open("rb") as stream:
+                chunks = iter(lambda: stream.read(_CHUNK), b"")
+                write_database_backup(bucket, sealer, role=store.role, dump=chunks, nanoseconds=night)
+        finally:
+            dump.unlink(missing_ok=True)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _serve(self, stage: Stage) -> Iterator[S3Bucket]:
+        """The bucket, over S3: a server of our own on the set's folder, for as long as it is needed."""
+        storage = storage_of_server(stage.backup_folder)
+        bucket_folder(stage.backup_folder).mkdir(parents=True, exist_ok=True)
+        stage.logs.mkdir(parents=True, exist_ok=True)
+        with S3Server(Shell(stage.journal), storage, stage.logs / "s3-server.log", buckets=(BUCKET,)) as server:
+            stage.journal.redactor.learn([server.secret_key.get_secret_value(), server.access_key])
+            yield S3Bucket(server.access(BUCKET))
+
+    def _archives(self, stage: Stage) -> tuple[tuple[Place, str], ...]:
+        folder = archive_folder(stage.backup_folder)
+        return ((ArchiveFolder(folder), ARCHIVE),) if folder.is_dir() else ()
+
+    @contextmanager
+    def _open(self, stage: Stage) -> Iterator[tuple[Sequence[Place], Unsealer, Keyring]]:
+        """The places to restore from, and what opens their packages with the keys at hand."""
+        shell = Shell(stage.journal)
+        with ExitStack() as stack:
+            places: list[Place] = []
+            if self.restore_from != "archive":
+                places.append(stack.enter_context(self._serve(stage)))
+            if self.restore_from != "full":
+                places += [place for place, _ in self._archives(stage)]
+            keyring = stack.enter_context(open_keyring(shell, stage.private))
+            scratch = stack.enter_context(scratch_folder())
+            yield places, Unsealer(shell, keyring, scratch), keyring
+
+    def _restore_database(self, stage: Stage, store: DatabaseSpec, places: Sequence[Place], unsealer: Unsealer) -> None:
+        if self.only_into_empty:
+            _require_empty(stage, store)
+        name = _find_latest(places, _source(store))
+        if name is None:
+            stage.journal.note(f"no backup of {store.name} to restore: none is complete")
+            return
+        folder = _make_folder(stage)
+        try:
+            dump = folder / f"{store.name}.sql"
+            _tell_restored(stage, store, open_dump(places, name, unsealer, dump))
+            if dump.is_file():
+                feed_dump(stage, store, dump)
+        finally:
+            shutil.rmtree(folder)
+
+    def _restore_files(self, stage: Stage, store: FilesSpec, places: Sequence[Place], unsealer: Unsealer) -> None:
+        stage.report_command(store.name, stage.cluster.exec(store.pod, runbook.REMOVE_FILES, destructive=True))
+        name = _find_latest(places, _source(store))
+        if name is None:
+            stage.journal.note(f"no backup of {store.name} to restore: none is complete")
+            return
+        folder = _make_folder(stage)
+        try:
+            (folder / "storage").mkdir()
+            _tell_restored(stage, store, restore_files(places, name, unsealer, folder / "storage"))
+            packed = pack_tree(folder, "storage")
+            result = stage.cluster.exec(store.pod, runbook.UNPACK_FILES, stdin=packed, destructive=True)
+            stage.report_command(store.name, result)
+        finally:
+            shutil.rmtree(folder)
+
+
+def _source(store: StoreSpec) -> str:
+    """The first part of the names of a store's backups."""
+    return database_source(store.role) if store.kind == "database" else store.pod
+
+
+def _find_latest(places: Sequence[Place], source: str) -> BackupName | None:
+    """The newest complete backup of a source, wherever it lies."""
+    complete = (
+        name
+        for place in places
+        for name in place.names()
+        if name.source == source
+        and any(found.key in (f"{name}/{INFO}", f"{name}/{ARCHIVE_INFO}") for found in place.objects(name))
+    )
+    return max(complete, default=None)
+
+
+def _was_there(path: str, nights_before: int) -> bool:
+    """Whether a file was there so many nights before the last: half of those of the night after, always the same."""
+    return bool(sum(path.encode("utf-8", "surrogateescape")) % 2**nights_before == 0)
+
+
+def _make_folder(stage: Stage) -> Path:
+    folder = stage.private / "restored"
+    folder.mkdir(mode=0o700, parents=True)
+    return folder
+
+
+def _tell_restored(stage: Stage, store: StoreSpec, restored: Restored) -> None:
+    note = stage.journal.note
+    note(f"{store.name}: {restored.files} files of {restored.bytes} bytes opened")
+    for path in restored.missing:
+        note(f"{store.name}: {path} is in no backup at hand")
+    for reason in restored.reasons:
+        note(f"{store.name}: {reason}")
+    for path, what in restored.broken:
+        note(f"{store.name}: {path}: {what}")
+
+
+def _require_empty(stage: Stage, store: DatabaseSpec) -> None:
+    """Raises DatabaseNotEmpty unless the database has no table."""
+    result = stage.cluster.exec(store.pod, runbook.list_tables(store))
+    tables = result.stdout.decode(errors="replace").split()
+    if result.status != 0:
+        raise RehearsalError(
+            f"nobody could see whether the database is empty: {result.stderr.decode(errors='replace').strip()}",
+            where=store.name,
+        )
+    if tables:
+        raise DatabaseNotEmpty(
+            f"the database has {len(tables)} tables already ({', '.join(tables[:3])}, …): a service has made them. The "
+            "built-in backup's dump has no --clean: restored over them every session comes back, and no dataset and no "
+            "rule, with status 0",
+            where=store.name,
+            hint="scale the services to 0, then "
+            f"`kubectl scale --replicas 0 sts/{store.workload}`, `kubectl delete pvc {store.claim}`; start the "
+            "database alone, and restore before any service runs",
+        )

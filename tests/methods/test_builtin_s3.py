@@ -1,0 +1,125 @@
+"""The method on real servers of this machine: what comes back, what is refused, and that no key outlives it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rehearsal.chipster.seeding import Seed
+from rehearsal.clusters.local_session import LocalSession
+from rehearsal.journal import JOURNAL, Journal, Redactor
+from rehearsal.judging import judge
+from rehearsal.losses import DELETE_CLAIMS
+from rehearsal.methods import throwaway_keys
+from rehearsal.methods.builtin_s3 import BuiltinS3
+from rehearsal.performance import Setting
+from rehearsal.record import Record
+from rehearsal.rehearse import rehearse
+from rehearsal.scenario import Expectation, Scenario
+from rehearsal.shell import Shell
+from rehearsal.stores import open_store
+from rehearsal.tampering.every import REGISTRY
+from rehearsal.tampering.operators import Operator
+from rehearsal.values import make_deployment, read_values
+from rehearsal.verdicts import Finding, Judgement, Verdict
+
+OVER_TABLES = REGISTRY["built-in dump restored over tables that a service has made"]
+PASSPHRASE = "a-passphrase-of-this-test"
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSession]:
+    folder = tmp_path_factory.mktemp("session")
+    session = LocalSession(None, 1 << 30)
+    with closing(Journal(folder / JOURNAL)) as journal:
+        session.make_template(folder / "template", secrets.token_hex(16), journal)
+        yield session
+        session.close()
+
+
+def perform(
+    session: LocalSession, folder: Path, method: BuiltinS3, *loses: str, operator: Operator | None = None
+) -> tuple[Record, Judgement]:
+    deployment = make_deployment(read_values(()))
+    seed = Seed(1, "xs", deployment.file_replicas)
+    setting = Setting(
+        deployment=deployment,
+        values_copy="",
+        seed=1,
+        size="xs",
+        run_id="test",
+        command="",
+        open_store=lambda spec, cluster, into, journal: open_store(spec, cluster, into, journal, seed),
+    )
+    scenario = Scenario(
+        name="s3",
+        title="",
+        loses=loses,
+        loss=DELETE_CLAIMS,
+        method=method,
+        tampering=operator,
+        expects=Expectation(operator.checks[0]) if operator else None,
+    )
+    with closing(Journal(folder / JOURNAL, Redactor(deployment.secrets()))) as journal:
+        cluster = session.open(folder, secrets.token_hex(16), journal, Shell(journal))
+        try:
+            record = rehearse(scenario, cluster, folder, setting, journal)
+        finally:
+            cluster.close()
+    return record, judge(record, folder)
+
+
+def pick(judgement: Judgement, check: str) -> list[Finding]:
+    return [finding for finding in judgement.findings if finding.check == check]
+
+
+def test_everything_comes_back_from_the_archive_and_no_passphrase_is_left(
+    session: LocalSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throwaway_keys.secrets, "token_urlsafe", lambda _: PASSPHRASE)
+    record, judgement = perform(session, tmp_path, BuiltinS3(restore_from="archive", sealed_by="passphrase"), "*")
+    assert judgement.verdict is Verdict.PASS, [f.message for f in judgement.findings if f.verdict is not Verdict.PASS]
+    assert "stand-in" in record.runbook
+    assert {finding.verdict for finding in pick(judgement, "set-contents")} == {Verdict.PASS}
+    (files,) = pick(judgement, "files")
+    assert "empty directories did not come back: such a backup holds files alone" in files.message
+    assert not (tmp_path / "private").exists()
+    read = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(read) > 20
+    assert not [path for path in read if PASSPHRASE.encode() in path.read_bytes()]
+
+
+def test_the_latest_incremental_needs_the_archive(session: LocalSession, tmp_path: Path) -> None:
+    operator = REGISTRY["clean-up removed what the chain needs"]
+    record, judgement = perform(
+        session, tmp_path, BuiltinS3(restore_from="incremental"), "file-storage", operator=operator
+    )
+    assert record.control is not None
+    (struck,) = record.control.damaged
+    assert any(struck in finding.subject for finding in pick(judgement, "files"))
+    assert any(struck in finding.subject and "chain" in finding.subject for finding in pick(judgement, "set-contents"))
+
+
+def test_a_database_with_tables_is_not_restored_over(session: LocalSession, tmp_path: Path) -> None:
+    guarded = BuiltinS3(sealed_by="passphrase")
+    record, judgement = perform(session, tmp_path / "guarded", guarded, "session-db", operator=OVER_TABLES)
+    (trouble,) = record.troubles
+    assert trouble.phase == "restore"
+    assert "a service has made them" in trouble.message
+    assert "kubectl delete pvc data-chipster-session-db-postgresql-0" in trouble.hint
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert not [command for command in record.commands if command.phase == "restore"]
+
+    unguarded = replace(guarded, only_into_empty=False)
+    record, judgement = perform(session, tmp_path / "unguarded", unguarded, "session-db", operator=OVER_TABLES)
+    assert judgement.verdict is Verdict.FAIL
+    assert any("public.dataset" in finding.subject for finding in pick(judgement, "rows"))
+    sessions = [
+        finding for finding in pick(judgement, "rows") if finding.subject.startswith("session-db: public.session")
+    ]
+    assert not sessions, "every session row comes back, which is the trap"
