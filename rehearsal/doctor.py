@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from rehearsal.builtin_backup.s3_server import find_rclone
 from rehearsal.clusters.kind_tools import find_kind_tools
 from rehearsal.clusters.postgres_binaries import find_binaries
 from rehearsal.errors import EnvironmentUnfit, RehearsalError
@@ -23,6 +24,7 @@ _VERSION = re.compile(r"v?\d+(\.\d+)+[^\s,()]*")
 _TOOLS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("bash", ("--version",), "every rehearsal: the manual's commands"),
     ("tar", ("--version",), "every rehearsal: copies of files"),
+    ("gpg", ("--version",), "method builtin-s3 and verify-backup: encrypted packages"),
     ("git", ("--version",), "a checkout of this project"),
     ("pv", ("--version",), "typing the manual's tar command by hand"),
     ("kubectl", ("version", "--client"), "--cluster kind"),
@@ -56,6 +58,7 @@ def examine(runs: Path = Path("runs"), pg_bin: Path | None = None) -> list[Tool]
             Tool("python", sys.executable, platform.python_version(), "everything"),
             *_examine_postgres(shell, pg_bin),
             *(_examine_tool(shell, *entry) for entry in _TOOLS),
+            _examine_rclone(shell),
             _examine_engine(shell),
             _examine_space(runs),
         ]
@@ -108,6 +111,15 @@ def _examine_postgres(shell: Shell, pg_bin: Path | None) -> list[Tool]:
         hint = "" if answered else f"{binaries.bin / name} --version"
         tools.append(Tool(name, found if answered else None, version, needed_for, hint))
     return tools
+
+
+def _examine_rclone(shell: Shell) -> Tool:
+    needed_for = "method builtin-s3: the S3 server of a rehearsal"
+    try:
+        path = find_rclone()
+    except EnvironmentUnfit as error:
+        return Tool("rclone", None, "", needed_for, error.hint)
+    return Tool("rclone", path, _ask(shell, path, "version")[1].removeprefix("v"), needed_for)
 
 
 def _examine_engine(shell: Shell) -> Tool:

@@ -27,7 +27,7 @@ def put(folder, name, script):
 
 def test_what_this_machine_has(tmp_path):
     found = by_name(examine(tmp_path))
-    for name in ("python", "postgres", "vacuumlo", "bash", "tar"):
+    for name in ("python", "postgres", "vacuumlo", "bash", "tar", "gpg", "rclone"):
         assert found[name].found, found[name].next_command
         assert found[name].version[0].isdigit()
         assert found[name].next_command == ""
@@ -41,6 +41,7 @@ def test_every_missing_tool_has_a_next_command(tools_folder, tmp_path, monkeypat
         "tar",
         "git",
         "pv",
+        "gpg",
         "kubectl",
         "kind",
         "helm",

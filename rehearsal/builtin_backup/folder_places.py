@@ -109,7 +109,8 @@ class _Folder:
 
     def _walk(self, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
         """What is no folder, below `prefix` (empty, or a folder's key with its `/`), in the order of the keys."""
-        open_folders = [(prefix, iter(self._scan(prefix)))]  # a list, not a recursion: folders may be nested very deeply
+        # a list, not a recursion: folders may be nested very deeply
+        open_folders = [(prefix, iter(self._scan(prefix)))]
         while open_folders:
             inside, entries = open_folders[-1]
             entry = next(entries, None)

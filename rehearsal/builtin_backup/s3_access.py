@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.loaders import create_loader
 from pydantic import SecretStr
 
 from rehearsal.errors import UsageError
@@ -26,6 +27,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _REGION = re.compile(r"[A-Za-z0-9-]{1,63}")
 _CONNECTIONS = 16
 _FALLBACK_REGION = "us-east-1"  # what most S3 servers that have no regions expect
+_MODELS = create_loader()  # of the service's description, read once for all clients
 _NO_PROFILE = dict.fromkeys(("profile", "config_file", "credentials_file"), (None, None, None, None))
 
 
@@ -113,6 +115,7 @@ class S3Access:
     def _make_session(self) -> Any:
         # with keys of our own, a profile of the user's has no say, not even one that does not exist
         core = botocore.session.Session(session_vars=_NO_PROFILE if self.access_key else None)
+        core.register_component("data_loader", _MODELS)
         if not self.access_key:
             core.get_component("credential_provider").remove("iam-role")
         return boto3.session.Session(botocore_session=core)

@@ -83,7 +83,7 @@ def explain(error: Exception, access: S3Access, action: Action, key: str = "") -
 
 def not_s3(access: S3Access, where: str = "", status: str = "") -> RehearsalError:
     """What answers at the endpoint does not speak S3."""
-    said = f" (HTTP {status})" if status else ""
+    said = {"": "", "500": ", or fails"}.get(status, f" (HTTP {status})")
     return UsageError(
         f"what answers there is no S3 server{said}: the endpoint is another service's, or lacks a port or a path",
         where=where or access.shown,
@@ -147,13 +147,13 @@ def _explain_answer(
             "--restore-request Days=7",
         )
     status = int(metadata.get("HTTPStatusCode", 0) or 0)
+    if code in ("", "500") or (code.isdigit() and status < 500):  # no S3 error document, or a 200 that was no XML
+        return not_s3(access, where, code or str(status))
     if code in _BUSY or status >= 500:
         return EnvironmentUnfit(
             f"the S3 server fails ({code or status}), {_count(access.attempts)}", where=where, hint="try again later"
         )
-    if code.isdigit() or not code:  # no S3 error document came with it
-        return not_s3(access, where, code or str(status))
-    message = _clean(str(error.get("Message", "")), access)
+    message = _clean(str(error.get("Message") or ""), access)
     return EnvironmentUnfit(f"the S3 server refuses: {_clean(code, access)}: {message}", where=where, hint=_try(access))
 
 
@@ -185,6 +185,12 @@ def _explain_tls(text: str, access: S3Access, where: str) -> RehearsalError:
             "the S3 server's certificate is another host's",
             where=where,
             hint=f"give the endpoint by the certificate's name{style}",
+        )
+    if re.search(r"NO_CERTIFICATE|CA bundle|No such file", text):
+        return UsageError(
+            "the file of certificate authorities that AWS_CA_BUNDLE or the profile names cannot be read",
+            where=where,
+            hint='ls -l "$AWS_CA_BUNDLE"',
         )
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return UsageError(

@@ -10,14 +10,8 @@ SECRET = "Zq7/very+secret/indeed0123456789abcdefgh"
 
 @pytest.fixture(autouse=True)
 def no_keys_of_the_users(monkeypatch, tmp_path):
-    for name in (
-        "AWS_PROFILE",
-        "AWS_DEFAULT_PROFILE",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_ENDPOINT_URL",
-    ):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("PROFILE", "DEFAULT_PROFILE", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "ENDPOINT_URL", "DEFAULT_REGION"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
 
@@ -75,8 +69,11 @@ def test_half_a_pair_of_keys_a_wrong_region_and_a_missing_authority_are_refused(
         S3Access("https://h", "bucket", secret_key=SecretStr(SECRET))
     with pytest.raises(UsageError, match="cannot be a region"):
         S3Access("https://h", "bucket", region="a b")
-    with pytest.raises(UsageError, match="no such file of certificate authorities"):
-        S3Access("https://h", "bucket", ca_file=tmp_path / "absent.pem")
+    (tmp_path / "empty.pem").write_text("nothing\n")
+    for name in ("absent.pem", "empty.pem"):
+        with pytest.raises(UsageError, match="no certificate authorities can be read from it") as caught:
+            S3Access("https://h", "bucket", ca_file=tmp_path / name)
+        assert caught.value.where == str(tmp_path / name)
 
 
 def test_no_key_is_in_what_is_printed_of_an_access():

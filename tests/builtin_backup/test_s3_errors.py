@@ -23,6 +23,7 @@ from rehearsal.shell import Shell
 NAME = "file-storage-0_2026-04-30T01:10:00.123456789Z"
 KEY = f"{NAME}/backup-info"
 ACCESS_KEY = "AKIAEXAMPLE0123456789"
+MIB = 1 << 20
 SECRET = "Zq7verysecretindeed0123456789abcdefghijk"
 
 
@@ -101,14 +102,17 @@ def test_a_missing_bucket(server, action):
 
 
 def answered(answer, action="list", **fields):
-    with serve(lambda asked: answer) as fake:
+    with serve(lambda _: answer) as fake:
         return fail(reach(fake.endpoint, **fields), action)
 
 
 @pytest.mark.parametrize(
     ("action", "right"),
-    [("list", "s3:ListBucket on arn:aws:s3:::b-1"), ("read", "s3:GetObject on arn:aws:s3:::b-1/*")]
-    + [("write", "s3:PutObject on arn:aws:s3:::b-1/*")],
+    [
+        ("list", "s3:ListBucket on arn:aws:s3:::b-1"),
+        ("read", "s3:GetObject on arn:aws:s3:::b-1/*"),
+        ("write", "s3:PutObject on arn:aws:s3:::b-1/*"),
+    ],
 )
 def test_no_permission(action, right):
     error = answered(refuse(403, "AccessDenied", "Access Denied"), action)
@@ -158,7 +162,7 @@ def test_bytes_that_arrived_otherwise_than_they_were_sent():
 
 
 def fail_with_hint_optional(answer, action):
-    with serve(lambda asked: answer) as fake, pytest.raises(RehearsalError) as caught:
+    with serve(lambda _: answer) as fake, pytest.raises(RehearsalError) as caught:
         call(reach(fake.endpoint), action)
     return caught.value
 
@@ -175,7 +179,7 @@ def test_an_object_that_is_not_there():
 
 @pytest.mark.parametrize("attempts", [1, 2])
 def test_a_server_that_always_fails_is_asked_as_often_as_allowed(attempts):
-    with serve(lambda asked: refuse(500, "InternalError", "We failed.")) as fake:
+    with serve(lambda _: refuse(500, "InternalError", "We failed.")) as fake:
         error = fail(reach(fake.endpoint, attempts=attempts))
         assert len(fake.asked) == attempts
     assert error.what.endswith("asked once" if attempts == 1 else "asked 2 times")
@@ -184,12 +188,17 @@ def test_a_server_that_always_fails_is_asked_as_often_as_allowed(attempts):
 def test_a_word_that_is_not_known_is_passed_on_without_keys():
     message = f"key {ACCESS_KEY} with {SECRET}\n of session FwoGZXIvYXdzEXAMPLETOKEN1234 is odd"
     error = answered(refuse(400, "OddThing", message))
-    assert error.what == "the S3 server refuses: OddThing: key [redacted] with [redacted]  of session [removed] is odd"
+    assert error.what == "the S3 server refuses: OddThing: key [removed] with [removed]  of session [removed] is odd"
 
 
 def test_the_answer_of_a_server_that_quotes_the_keys_is_not_passed_on():
     quoted = f"<AWSAccessKeyId>{ACCESS_KEY}</AWSAccessKeyId><StringToSign>AWS4 {SECRET}</StringToSign>"
     assert "secret key is wrong" in answered(refuse(403, "SignatureDoesNotMatch", ACCESS_KEY, more=quoted)).what
+
+
+@pytest.mark.parametrize(("status", "told"), [(502, "fails (502)"), (500, "is no S3 server, or fails")])
+def test_a_failure_without_words_of_s3(status, told):
+    assert told in answered((status, {"Content-Type": "text/html"}, b"<html><p>sorry<br></html>")).what
 
 
 @pytest.mark.parametrize(
@@ -248,7 +257,7 @@ def test_a_slow_server(begun):
             with connection:
                 connection.recv(1 << 16)
                 if begun:
-                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc")
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n" + bytes(2 * MIB + 3))
                 done.wait(30)
 
         thread = threading.Thread(target=stay_silent)
@@ -260,7 +269,7 @@ def test_a_slow_server(begun):
             thread.join()
     if begun:
         assert isinstance(error, StreamError)
-        assert "3 bytes came of 1000" in error.what
+        assert f"{2 * MIB} bytes came of 9000000" in error.what  # the rest of a chunk is not handed on
         assert error.what.endswith("nothing came for 0.2 s")
     else:
         assert isinstance(error, EnvironmentUnfit)
@@ -326,6 +335,10 @@ def test_http_where_tls_is_spoken(certificate):
     assert re.search("no S3 server", error.what)
 
 
-def test_a_file_of_authorities_that_holds_none(tmp_path):
-    (tmp_path / "empty.pem").write_text("nothing\n")
-    assert "authorit" in fail(reach("https://127.0.0.1:9", ca_file=tmp_path / "empty.pem")).what
+@pytest.mark.parametrize("content", [None, "nothing\n"])
+def test_a_file_of_authorities_in_the_environment_that_holds_none(tmp_path, monkeypatch, certificate, content):
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    if content:
+        (tmp_path / "ca.pem").write_text(content)
+    with serve(lambda asked: list_page([], asked), tls=certificate) as fake:
+        assert "AWS_CA_BUNDLE" in fail(reach(fake.endpoint)).what

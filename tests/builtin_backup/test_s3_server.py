@@ -94,10 +94,8 @@ def test_a_server_that_ends_at_once_says_what_it_said(shell, tmp_path, monkeypat
     broken.write_text("#!/bin/sh\necho 'unknown flag: --addr' >&2\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setattr(s3_server, "find_rclone", lambda: str(broken))
-    with (
-        pytest.raises(EnvironmentUnfit, match="unknown flag: --addr"),
-        S3Server(shell, tmp_path / "s3", tmp_path / "l"),
-    ):
+    server = S3Server(shell, tmp_path / "s3", tmp_path / "log")
+    with pytest.raises(EnvironmentUnfit, match="unknown flag: --addr"), server:
         pass
 
 
@@ -114,7 +112,7 @@ def test_a_server_that_says_no_address_is_ended(shell, tmp_path, monkeypatch):
 
 
 def test_without_rclone_it_says_what_to_type(tmp_path, monkeypatch):
-    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     with pytest.raises(EnvironmentUnfit) as caught:
         find_rclone()
