@@ -30,6 +30,10 @@ from rehearsal.shell import Outcome, Process, Shell
 
 _CREATE_DEADLINE = 600.0
 _WAIT = "180s"
+_SYSTEM = (("kube-system", "daemonset/kube-proxy"), ("local-path-storage", "deployment/local-path-provisioner"))
+"""What kind itself starts, and every pod of ours needs: namespace and workload."""
+_SYSTEM_WAIT = 90
+"""Seconds."""
 
 
 class ThrowawayCluster(KindCluster):  # type: ignore[misc] # pytest-kind ships no types
@@ -91,6 +95,41 @@ class ThrowawayCluster(KindCluster):  # type: ignore[misc] # pytest-kind ships n
                     f"kind could not make a cluster: {error.what}", where=self.name, hint="docker info; make kind-kit"
                 ) from error
             raise
+
+    def wait_for_system(self) -> None:
+        """Wait until the node's own network and the maker of its volumes run.
+
+        `kind --wait` asks for the node alone, and without these two no pod of ours ever starts.
+
+        Raises:
+            EnvironmentUnfit: one does not; its last words, and how many clusters share the engine, are in the message.
+                The usual reason is the kernel's number of watches, which the others use up.
+        """
+        for namespace, workload in _SYSTEM:
+            kubectl = self._make_kubectl(namespace)
+            try:
+                kubectl.run("rollout", "status", workload, f"--timeout={_SYSTEM_WAIT}s", deadline=_SYSTEM_WAIT + 30.0)
+            except (CommandFailed, WaitTimeout) as error:
+                raise EnvironmentUnfit(
+                    f"{workload} of the throwaway cluster does not run after {_SYSTEM_WAIT} s"
+                    f"{self._ask_last_words(kubectl, workload)}; clusters on this engine: {self._count_clusters()}",
+                    where=self.name,
+                    hint="remove clusters that nobody needs (rehearsal clean; kind get clusters), or give the kernel "
+                    "more: sysctl fs.inotify.max_user_instances=512",
+                ) from error
+
+    def _ask_last_words(self, kubectl: Kubectl, workload: str) -> str:
+        try:
+            log = kubectl.run("logs", workload, "--tail", "1", deadline=30.0)
+        except RehearsalError:
+            return ""
+        return f": {log.stdout.decode(errors='replace').strip()[-300:]}"
+
+    def _count_clusters(self) -> str:
+        try:
+            return str(len(self._kind("get", "clusters", deadline=30.0).stdout.split()))
+        except RehearsalError:
+            return "unknown"
 
     def load_docker_image(self, docker_image: str) -> None:
         """Carry an image of the engine into the node."""
@@ -189,6 +228,7 @@ class KindSession:
             self._cluster = cluster  # from here on `close` removes it, whatever happens
             self._owner = (journal.path, journal.redactor)
             self._logs = folder.parent / "kind-logs"
+            cluster.wait_for_system()
             if self._tools.workload_image:
                 cluster.load_docker_image(self._tools.workload_image)
         except BaseException:
