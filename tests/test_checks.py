@@ -10,7 +10,7 @@ from record_builder import make_database, make_files, make_record
 
 from rehearsal import checks, judging
 from rehearsal.judging import judge
-from rehearsal.record import ControlPlan, Record, StoreRecord, Trouble
+from rehearsal.record import ControlPlan, Record, SetRemarkState, StoreRecord, Trouble
 from rehearsal.verdicts import Finding, Verdict, weigh
 
 
@@ -27,7 +27,8 @@ def test_a_perfect_record_is_pass_and_every_check_said_so(tmp_path: Path) -> Non
     judgement = judge(record, tmp_path)
     assert judgement.verdict is Verdict.PASS
     said = {finding.check for finding in judgement.findings}
-    silent = {"files", "logins", "settled"}  # no file-storage and no auth was lost, no service was started
+    # no file-storage and no auth was lost, no service was started, and the method has the manifest alone
+    silent = {"files", "logins", "set-contents", "settled"}
     assert said == set(checks.CHECKS) - silent, "every other check has something to say"
 
 
@@ -158,6 +159,7 @@ def test_what_was_not_looked_at_is_inconclusive(tmp_path: Path) -> None:
         "completed",
         "files",
         "logins",
+        "set-contents",
         "settled",
         "untouched",
     }
@@ -276,3 +278,20 @@ def test_an_undamaged_control_is_not_caught(tmp_path: Path) -> None:
     judgement = judge(record, tmp_path)
     assert judgement.control is not None
     assert not judgement.control.caught
+
+
+@pytest.mark.parametrize(
+    ("sound", "verdict"), [(True, Verdict.PASS), (False, Verdict.FAIL), (None, Verdict.INCONCLUSIVE)]
+)
+def test_what_the_method_says_of_its_set_is_a_finding(tmp_path: Path, sound: bool | None, verdict: Verdict) -> None:
+    record = make_record(tmp_path)
+    record.set_remarks = (SetRemarkState(sound=sound, subject="ab/ab1", message="said", details=("more",)),)
+    judgement = judge(record, tmp_path)
+    (finding,) = [finding for finding in judgement.findings if finding.check == "set-contents"]
+    assert (finding.verdict, finding.subject, finding.message, finding.details) == (
+        verdict,
+        "ab/ab1",
+        "said",
+        ("more",),
+    )
+    assert judgement.verdict is verdict

@@ -56,10 +56,10 @@ class Said:
     def explain(self, *, passphrase_given: bool) -> str:
         """Why the message is not opened, in words; "" where it is."""
         decrypted = self.has("DECRYPTION_OKAY")
-        if self.has("ERROR", "nomdc") or self._unprotected():
-            return NO_INTEGRITY
-        if self.has("BADMDC"):
+        if self.has("BADMDC"):  # first of all: what gpg says of the bytes behind the damage is by chance
             return DAMAGED
+        if self.has("ERROR", "nomdc") or self._find_info() in (("0",), ("0", "0")):
+            return NO_INTEGRITY
         if not self.has("BEGIN_DECRYPTION"):
             if self.has("PLAINTEXT"):
                 return NOT_ENCRYPTED
@@ -74,7 +74,10 @@ class Said:
             return BEHIND
         if not decrypted or self.has("DECRYPTION_FAILED"):
             return CUT
-        return "" if self.has("GOODMDC") or self._authenticated() else NO_INTEGRITY
+        if sum(word == "PLAINTEXT" for word, _ in self.lines) > 1:
+            return BEHIND
+        authenticated = self._find_info()[1:] not in ((), ("0",))  # AEAD, of GnuPG 2.3 and later
+        return "" if self.has("GOODMDC") or authenticated else NO_INTEGRITY
 
     def _explain_closed(self, passphrase_given: bool) -> str:
         """No session key was found."""
@@ -88,15 +91,12 @@ class Said:
             return WRONG_PASSPHRASE if passphrase_given else NO_PASSPHRASE
         return NO_SECRET_KEY
 
-    def _unprotected(self) -> bool:
-        return any(
-            word == "DECRYPTION_INFO" and arguments[:1] == ("0",) and arguments[2:3] in ((), ("0",))
-            for word, arguments in self.lines
-        )
-
-    def _authenticated(self) -> bool:
-        """AEAD: every chunk was checked (GnuPG 2.3 and later)."""
-        return any(word == "DECRYPTION_INFO" and arguments[2:3] not in ((), ("0",)) for word, arguments in self.lines)
+    def _find_info(self) -> tuple[str, ...]:
+        """How the message is protected: the method of its integrity check, and of its authentication; "0": none."""
+        for word, arguments in self.lines:
+            if word == "DECRYPTION_INFO":
+                return arguments[:1] + arguments[2:3]
+        return ()
 
 
 def read_said(stderr: bytes) -> Said:

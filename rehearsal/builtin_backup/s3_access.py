@@ -160,7 +160,7 @@ def _check_authorities(ca_file: Path) -> None:
         ssl.create_default_context(cafile=str(ca_file))
     except (ssl.SSLError, OSError) as error:
         raise UsageError(
-            f"no certificate authorities can be read from it: {error.strerror or error.reason}",
+            f"no certificate authorities can be read from it: {error.strerror}",
             where=str(ca_file),
             hint=f"openssl x509 -in '{ca_file}' -noout -subject",
         ) from error

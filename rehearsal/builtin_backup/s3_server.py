@@ -126,7 +126,7 @@ class S3Server:
             "--config=/dev/null",
             f"--cache-dir={self.storage}.cache",
             # how long it may believe what it listed; with 0 its timer fires without a pause and takes a whole core
-            "--dir-cache-time=100ms",
+            "--dir-cache-time=1ms",
             "--poll-interval=0s",
             "--etag-hash=",
             str(self.storage),

@@ -59,6 +59,7 @@ def serve(answer: Callable[[Asked], Answer], tls: tuple[Path, Path] | None = Non
                 self.send_header(key, value)
             if "content-length" not in lower:
                 self.send_header("Content-Length", str(len(body)))
+            self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(body)
             self.close_connection = True

@@ -42,8 +42,9 @@ def server(tmp_path_factory):
 def bucket(server):
     """An empty one."""
     name = f"bucket-{next(_NUMBERS)}"
-    (server.storage / name).mkdir()
-    return S3Bucket(server.access(name))
+    place = S3Bucket(server.access(name))
+    place._client.create_bucket(Bucket=name)
+    return place
 
 
 _NUMBERS = itertools.count()

@@ -12,6 +12,7 @@ from rehearsal.errors import EnvironmentUnfit
 from rehearsal.journal import Journal, read_journal
 from rehearsal.processes import read_start_time
 from rehearsal.shell import Shell
+from rehearsal.waiting import wait_until
 
 NAME = "session-db-db-backup_2026-04-30T01:15:00.123456789Z"
 KEY = f"{NAME}/db-backups/{NAME}/{NAME}.tar"
@@ -30,10 +31,10 @@ def test_a_bucket_is_a_folder_below_the_storage_both_ways(shell, tmp_path):
         bucket.write(KEY, [b"abc"])
         assert b"".join(folder.read(KEY)) == b"abc"
         folder.write(KEY, [b"damaged behind its back"])
+        wait_until(lambda: [item.size for item in bucket.objects(parse_name(NAME))] == [23], 10, "the damage")
         assert b"".join(bucket.read(KEY)) == b"damaged behind its back"
-        assert [item.size for item in bucket.objects(parse_name(NAME))] == [23]
         folder.remove(parse_name(NAME))
-        assert bucket.names() == ()
+        wait_until(lambda: bucket.names() == (), 10, "the removal")
         assert S3Bucket(server.access("other")).names() == ()
 
 

@@ -466,24 +466,43 @@ def test_a_process_that_is_killed_is_replaced(unsealer, gpg, monkeypatch):
     assert [one.error for one in opened] == [""] * 50
 
 
-def test_a_process_that_says_nothing_is_replaced(unsealer, gpg, monkeypatch):
-    data = gpg(lz4_of(SMALL))
+def test_a_process_that_passes_one_over_is_replaced(unsealer, gpg, monkeypatch):
+    """Every answer belongs to its own package, also where one never got an answer."""
+    plain = {f"{number}.lz4.gpg": DRAWS.randbytes(1000 + number) for number in range(12)}
     submit = lanes._Lane.submit
     lost = []
 
     def lose(lane, name, job):
-        if len(lost) < 1 and lane.given == 5:
+        if not lost and lane.given == 3:
             lost.append(name)
             lane.pending.append((name, job))  # gpg never hears of it
             lane.given += 1
             return
         submit(lane, name, job)
 
+    monkeypatch.setattr(lanes._Lane, "submit", lose)
+    monkeypatch.setattr(lanes, "_PATIENCE", 5)
+    opened = list(unsealer.open_all(package(path, gpg(lz4_of(data))) for path, data in plain.items()))
+    assert lost
+    assert {one.path: one.plain_sha512 for one in opened} == {path: sha512(data) for path, data in plain.items()}
+
+
+def test_a_process_that_says_nothing_is_replaced(unsealer, gpg, monkeypatch):
+    submit = lanes._Lane.submit
+    lost = []
+
+    def lose(lane, name, job):
+        if not lost:
+            lost.append(name)
+            lane.pending.append((name, job))
+            return
+        submit(lane, name, job)
+
     monkeypatch.setattr(lanes, "_PATIENCE", 0.5)
     monkeypatch.setattr(lanes._Lane, "submit", lose)
-    opened = list(unsealer.open_all(package(f"{number}.lz4.gpg", data) for number in range(12)))
+    (opened,) = unsealer.open_all([package("a.lz4.gpg", gpg(lz4_of(SMALL)))])
     assert lost
-    assert [one.error for one in opened] == [""] * 12
+    assert opened.plain_sha512 == sha512(SMALL)
 
 
 def test_a_process_does_not_live_forever(unsealer, gpg, monkeypatch, shell):

@@ -98,7 +98,9 @@ def test_benign_changes_go_two_at_a_time_with_changing_partners() -> None:
     assert min(part.values()) >= 20
     assert 300 <= len(harmless) <= 10 * len(BENIGN) + len(BENIGN)
     assert len({trial.folder for trial in harmless}) == len(harmless)
-    met = Counter(frozenset(trial.names) for trial in harmless)
+    # the few changes of a built-in backup's set have each other alone for partners
+    few = {one.name for one in BENIGN if one.builtin}
+    met = Counter(frozenset(trial.names) for trial in harmless if not few & set(trial.names))
     assert max(met.values()) <= 2
     assert all(len(names) == 2 for names in met)
     by_name = {one.name: one for one in BENIGN}
