@@ -1,8 +1,8 @@
 """An S3 server of our own on loopback: `rclone serve s3`, for rehearsals and tests.
 
 It has fresh random keys, which reach it by its environment alone, and refuses others. A bucket is a folder below its
-storage, so what lies there can be looked at, and damaged, as a `FolderBucket`. rclone keeps the server's settings and
-caches nowhere: what is changed behind its back is served at once.
+storage, so what lies there can be looked at, and damaged, as a `FolderBucket`: rclone serves it a millisecond later. It
+reads none of the user's settings and leaves no cache behind.
 """
 
 from __future__ import annotations

@@ -66,10 +66,10 @@ def test_strangers_are_what_belongs_to_no_backup(tmp_path):
     (tmp_path / FILES / "link").symlink_to("/etc/passwd")
     (tmp_path / DUMP).symlink_to(tmp_path / FILES)
     os.mkfifo(tmp_path / FILES / "pipe")
-    (tmp_path / os.fsdecode(b"bad\xff")).write_bytes(b"")
+    (tmp_path / FILES / os.fsdecode(b"bad\xff")).write_bytes(b"")
     place = FolderBucket(tmp_path)
     assert set(place.strangers()) == {
-        "bad\\udcff",
+        f"{FILES}/bad\\udcff",
         f"{FILES}/.rclone_temp_put_1",
         f"{FILES}/link (a link)",
         f"{FILES}/pipe (no regular file)",
@@ -79,6 +79,7 @@ def test_strangers_are_what_belongs_to_no_backup(tmp_path):
         f"{DUMP} (a link)",
     }
     assert keys(place, FILES) == [f"{FILES}/backup-info"]
+    assert keys(place, DUMP) == []
     assert [str(name) for name in place.names()] == [FILES]
 
 

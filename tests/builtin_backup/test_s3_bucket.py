@@ -241,6 +241,7 @@ def test_a_cut_download_goes_on_where_it_stopped(ranges):
         assert b"".join(bucket.read(TAR)) == content
     asked = [request.headers.get("range") for request in fake.asked]
     assert asked[0] is None
+    assert [request.headers.get("if-match") for request in fake.asked] == [None, '"0"', '"0"']
     assert len(asked) == 3
     assert all(request.startswith("bytes=") for request in asked[1:])
 

@@ -191,6 +191,12 @@ def test_a_word_that_is_not_known_is_passed_on_without_keys():
     assert error.what == "the S3 server refuses: OddThing: key [removed] with [removed]  of session [removed] is odd"
 
 
+def test_short_keys_are_not_passed_on_either():
+    answer = refuse(400, "OddThing", "minio and minio123 are odd")
+    error = answered(answer, access_key="minio", secret_key=SecretStr("minio123"))
+    assert error.what == "the S3 server refuses: OddThing: [redacted] and [redacted] are odd"
+
+
 def test_the_answer_of_a_server_that_quotes_the_keys_is_not_passed_on():
     quoted = f"<AWSAccessKeyId>{ACCESS_KEY}</AWSAccessKeyId><StringToSign>AWS4 {SECRET}</StringToSign>"
     assert "secret key is wrong" in answered(refuse(403, "SignatureDoesNotMatch", ACCESS_KEY, more=quoted)).what

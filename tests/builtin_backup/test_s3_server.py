@@ -46,6 +46,7 @@ def test_its_keys_are_in_its_environment_alone(shell, tmp_path, monkeypatch):
         S3Bucket(server.access()).write(KEY, [b"abc"])
         argv = Path(f"/proc/{server.pid}/cmdline").read_bytes().decode()
         assert secret in Path(f"/proc/{server.pid}/environ").read_bytes().decode()
+        assert f"HOME={tmp_path}" not in Path(f"/proc/{server.pid}/environ").read_bytes().decode()
         assert secret not in argv
         assert server.access_key not in argv
         assert secret not in repr(server.access()) + str(vars(server))
