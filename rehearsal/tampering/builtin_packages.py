@@ -230,6 +230,17 @@ def list_earlier(strike: Strike, backup: LaidBackup) -> str:
     return line.path
 
 
+def _remove_moved(strike: Strike) -> str:
+    """Remove a file that the newest archive alone has; its path."""
+    newest, lines = lay_moved(strike.stage, strike.draw.choice(lost_files(strike.stage)))
+    if not lines:
+        return ""
+    line = strike.draw.choice(lines)
+    newest.locate(line).unlink()
+    remake_manifest(strike.stage)
+    return line.path
+
+
 @operator(
     "chain broken at an old archive",
     why="an incremental backup names files of older ones; the bucket keeps the latest alone, the rest is archived",
@@ -240,13 +251,7 @@ def list_earlier(strike: Strike, backup: LaidBackup) -> str:
     builtin="incremental",
 )
 def break_chain(strike: Strike) -> str:
-    newest, lines = lay_moved(strike.stage, strike.draw.choice(lost_files(strike.stage)))
-    if not lines:
-        return ""
-    line = strike.draw.choice(lines)
-    newest.locate(line).unlink()
-    remake_manifest(strike.stage)
-    return line.path
+    return _remove_moved(strike)
 
 
 @operator(
@@ -279,10 +284,4 @@ def clean_up_chain(strike: Strike) -> str:
     builtin="archive",
 )
 def lose_moved_file(strike: Strike) -> str:
-    newest, lines = lay_moved(strike.stage, strike.draw.choice(lost_files(strike.stage)))
-    if not lines:
-        return ""
-    line = strike.draw.choice(lines)
-    newest.locate(line).unlink()
-    remake_manifest(strike.stage)
-    return line.path
+    return _remove_moved(strike)

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rehearsed import open_session
+from rehearsed import perform as perform_scenario
 
-from rehearsal.chipster.seeding import Seed
 from rehearsal.clusters.local_session import LocalSession
-from rehearsal.journal import JOURNAL, Journal, Redactor
-from rehearsal.judging import judge
 from rehearsal.losses import DELETE_CLAIMS
 from rehearsal.methods import throwaway_keys
 from rehearsal.methods.builtin_s3 import BuiltinS3
-from rehearsal.performance import Setting
 from rehearsal.record import Record
-from rehearsal.rehearse import rehearse
 from rehearsal.scenario import Expectation, Scenario
-from rehearsal.shell import Shell
-from rehearsal.stores import open_store
 from rehearsal.tampering.every import REGISTRY
 from rehearsal.tampering.operators import Operator
-from rehearsal.values import make_deployment, read_values
 from rehearsal.verdicts import Finding, Judgement, Verdict
 
 OVER_TABLES = REGISTRY["built-in dump restored over tables that a service has made"]
@@ -34,28 +26,13 @@ PASSPHRASE = "a-passphrase-of-this-test"
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSession]:
-    folder = tmp_path_factory.mktemp("session")
-    session = LocalSession(None, 1 << 30)
-    with closing(Journal(folder / JOURNAL)) as journal:
-        session.make_template(folder / "template", secrets.token_hex(16), journal)
+    with open_session(tmp_path_factory.mktemp("session")) as session:
         yield session
-        session.close()
 
 
 def perform(
     session: LocalSession, folder: Path, method: BuiltinS3, *loses: str, operator: Operator | None = None
 ) -> tuple[Record, Judgement]:
-    deployment = make_deployment(read_values(()))
-    seed = Seed(1, "xs", deployment.file_replicas)
-    setting = Setting(
-        deployment=deployment,
-        values_copy="",
-        seed=1,
-        size="xs",
-        run_id="test",
-        command="",
-        open_store=lambda spec, cluster, into, journal: open_store(spec, cluster, into, journal, seed),
-    )
     scenario = Scenario(
         name="s3",
         title="",
@@ -65,13 +42,7 @@ def perform(
         tampering=operator,
         expects=Expectation(operator.checks[0]) if operator else None,
     )
-    with closing(Journal(folder / JOURNAL, Redactor(deployment.secrets()))) as journal:
-        cluster = session.open(folder, secrets.token_hex(16), journal, Shell(journal))
-        try:
-            record = rehearse(scenario, cluster, folder, setting, journal)
-        finally:
-            cluster.close()
-    return record, judge(record, folder)
+    return perform_scenario(session, folder, scenario)
 
 
 def pick(judgement: Judgement, check: str) -> list[Finding]:

@@ -7,53 +7,30 @@ the same with all of them.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from rehearsed import open_session
+from rehearsed import perform as perform_scenario
 
-from rehearsal.chipster.seeding import Seed
 from rehearsal.clusters.local_session import LocalSession
-from rehearsal.journal import JOURNAL, Journal, Redactor
-from rehearsal.judging import judge
 from rehearsal.losses import DELETE_CLAIMS
 from rehearsal.methods.kubectl_copy import KubectlCopy
-from rehearsal.performance import Setting
 from rehearsal.record import Record
-from rehearsal.rehearse import rehearse
 from rehearsal.scenario import Expectation, Scenario
-from rehearsal.shell import Shell
-from rehearsal.stores import open_store
 from rehearsal.tampering.every import REGISTRY
 from rehearsal.tampering.operators import Operator
-from rehearsal.values import make_deployment, read_values
 from rehearsal.verdicts import Judgement, Verdict
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSession]:
-    folder = tmp_path_factory.mktemp("session")
-    session = LocalSession(None, 1 << 30)
-    with closing(Journal(folder / JOURNAL)) as journal:
-        session.make_template(folder / "template", secrets.token_hex(16), journal)
+    with open_session(tmp_path_factory.mktemp("session")) as session:
         yield session
-        session.close()
 
 
 def perform(session: LocalSession, folder: Path, operator: Operator) -> tuple[Record, Judgement]:
-    deployment = make_deployment(read_values(())).model_copy(update={"file_replicas": 2})
-    seed = Seed(1, "xs", deployment.file_replicas)
-    setting = Setting(
-        deployment=deployment,
-        values_copy="",
-        seed=1,
-        size="xs",
-        run_id="test",
-        command="",
-        open_store=lambda spec, cluster, into, journal: open_store(spec, cluster, into, journal, seed),
-    )
     scenario = Scenario(
         name="proof",
         title="",
@@ -63,13 +40,7 @@ def perform(session: LocalSession, folder: Path, operator: Operator) -> tuple[Re
         tampering=operator,
         expects=Expectation(operator.checks[0] if operator.checks else ""),
     )
-    with closing(Journal(folder / JOURNAL, Redactor(deployment.secrets()))) as journal:
-        cluster = session.open(folder, secrets.token_hex(16), journal, Shell(journal))
-        try:
-            record = rehearse(scenario, cluster, folder, setting, journal)
-        finally:
-            cluster.close()
-    return record, judge(record, folder)
+    return perform_scenario(session, folder, scenario, file_replicas=2)
 
 
 @pytest.mark.parametrize(
