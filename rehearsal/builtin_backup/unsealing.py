@@ -28,6 +28,8 @@ from rehearsal.errors import RehearsalError, StreamError
 from rehearsal.shell import Process, Shell
 
 EMPTY_INSIDE = "empty inside: gpg of an empty stream"
+_KEPT = 8 << 20  # bytes of a package that gpg may be asked about again
+_TRIES = 3
 _SLOWEST = 1 << 20  # bytes a second; what is slower is taken for stuck
 _HEAD = 4096
 _WORTH_A_THREAD = 1 << 16
@@ -236,6 +238,9 @@ class _Call:
                 with package.open("rb") as stream:
                     return self._stream(read, iter(lambda: stream.read(1 << 18), b""))
             error = self._explain(answer.said, read)
+            if error == gpg_words.DAMAGED_KEY:  # perhaps the agent's trouble, not the package's: asked once more
+                with package.open("rb") as stream:
+                    return self._stream(read, iter(lambda: stream.read(1 << 18), b""))
             if error:
                 return read.tell(error)
             with self._expanding(read.package) as expanding, plain.open("rb", buffering=0) as stream:
@@ -257,30 +262,37 @@ class _Call:
     def _stream(self, read: _Read, chunks: Iterator[bytes]) -> Opened:
         """A package through a gpg of its own, which writes nothing to any disk."""
         assert self._keyring is not None  # noqa: S101 - without keys nobody gets here
-        process = self._keyring.process("--status-fd", "2", "--decrypt")
         source = _Locked(chunks)
         with self._expanding(read.package) as expanding:
-            try:
-                outcome = self._shell.run(
-                    process,
-                    stdin=source,
-                    stdout=expanding.expander,  # type: ignore[arg-type]  # `write` is all that is asked of it
-                    deadline=600 + read.package.size / _SLOWEST,
-                    accept=None,
-                    repeated=True,
-                    hashed=False,
-                )
-            except TooMuch:
-                expanding.too_much = True
-                error = ""
-            else:
-                said = gpg_words.read_said(outcome.stderr)
-                error = self._explain(said, read)
-                if not said.lines:
-                    error = f"gpg failed: {outcome.stderr[-300:].decode(errors='replace').strip()}"
+            error = self._decrypt(read, source, expanding)
+            for _ in range(_TRIES - 1):
+                # an agent that is short of something says so of a sound session key; a damaged one fails every time
+                if error != gpg_words.DAMAGED_KEY or not source.begin_again():
+                    break
+                error = self._decrypt(read, source, expanding)
             for _ in source:  # the package's digest is wanted, whatever gpg left unread
                 pass
             return read.tell(error or _inside(expanding.finish()), expanding.expander)
+
+    def _decrypt(self, read: _Read, source: _Locked, expanding: Expanding) -> str:
+        assert self._keyring is not None  # noqa: S101 - as above
+        try:
+            outcome = self._shell.run(
+                self._keyring.process("--status-fd", "2", "--decrypt"),
+                stdin=source,
+                stdout=expanding.expander,  # type: ignore[arg-type]  # `write` is all that is asked of it
+                deadline=600 + read.package.size / _SLOWEST,
+                accept=None,
+                repeated=True,
+                hashed=False,
+            )
+        except TooMuch:
+            expanding.too_much = True
+            return ""
+        said = gpg_words.read_said(outcome.stderr)
+        if not said.lines:
+            return f"gpg failed: {outcome.stderr[-300:].decode(errors='replace').strip()}"
+        return self._explain(said, read)
 
     def _expanding(self, package: Package) -> Expanding:
         listed = self._limit(package)
@@ -289,18 +301,35 @@ class _Call:
 
 
 class _Locked:
-    """An iterator that two threads may ask, one after the other."""
+    """An iterator that two threads may ask, one after the other; it keeps its first bytes, to begin again."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._lock = threading.Lock()
+        self._kept: list[bytes] = []
+        self._room = _KEPT
+
+    def begin_again(self) -> bool:
+        """Give everything from the beginning once more; False where more has gone than was kept."""
+        with self._lock:
+            if self._room < 0:
+                return False
+            self._chunks = itertools.chain(self._kept, self._chunks)
+            self._kept, self._room = [], _KEPT
+            return True
 
     def __iter__(self) -> _Locked:
         return self
 
     def __next__(self) -> bytes:
         with self._lock:
-            return next(self._chunks)
+            chunk = next(self._chunks)
+            self._room -= len(chunk)
+            if self._room >= 0:
+                self._kept.append(chunk)
+            else:
+                self._kept.clear()
+            return chunk
 
 
 def _inside(error: str) -> str:

@@ -21,7 +21,7 @@ from rehearsal.builtin_backup.reading import Package
 from rehearsal.builtin_backup.unsealing import Unsealer
 from rehearsal.errors import EnvironmentUnfit, StreamError
 from rehearsal.journal import Journal, read_journal
-from rehearsal.shell import Shell
+from rehearsal.shell import Process, Shell
 
 PHRASE = "correct horse battery"
 DRAWS = random.Random(1)  # noqa: S311 - no secret
@@ -552,3 +552,36 @@ def test_recipients_are_not_guessed(gpg):
     assert read_recipients(gpg(SMALL, "--armor", "--recipient", "Backup", "--encrypt")) is None
     for _ in range(2000):
         read_recipients(DRAWS.randbytes(DRAWS.randrange(200)))
+
+
+IN_TROUBLE = (
+    "head -c 70000 >/dev/null; printf '[GNUPG:] BEGIN_DECRYPTION\\n[GNUPG:] ERROR pkdecrypt_failed 67108902\\n' >&2"
+)
+"""What gpg says when its agent fails on the session key, having read some of the package."""
+
+
+@pytest.mark.parametrize(("failures", "error"), [(1, ""), (2, ""), (3, unsealing.gpg_words.DAMAGED_KEY)])
+def test_gpg_is_asked_again_before_a_package_is_called_damaged(unsealer, gpg, recipient, monkeypatch, failures, error):
+    """Seen in a proof: under load gpg-agent failed on a sound session key, and a good backup was called damaged."""
+    sealed = gpg(lz4_of(LARGE), "--recipient", recipient, "--encrypt")
+    process, left = Keyring.process, [failures]
+
+    def fail_first(keyring, *arguments, **options):
+        left[0] -= 1
+        if left[0] >= 0:
+            return Process(("sh", "-c", IN_TROUBLE))
+        return process(keyring, *arguments, **options)
+
+    monkeypatch.setattr(Keyring, "process", fail_first)
+    opened = open_one(unsealer, "a.lz4.gpg", sealed)
+    assert (opened.error, opened.sha512) == (error, sha512(sealed))
+    assert opened.plain_sha512 == ("" if error else sha512(LARGE))
+
+
+def test_a_package_that_was_read_too_far_is_not_begun_again(monkeypatch):
+    monkeypatch.setattr(unsealing, "_KEPT", 5)
+    source = unsealing._Locked(iter([b"abc", b"de", b"f"]))
+    assert [next(source), next(source)] == [b"abc", b"de"]
+    assert source.begin_again()
+    assert list(source) == [b"abc", b"de", b"f"]
+    assert not source.begin_again()
