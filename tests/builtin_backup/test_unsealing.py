@@ -567,8 +567,8 @@ def test_gpg_is_asked_again_before_a_package_is_called_damaged(unsealer, gpg, re
     process, left = Keyring.process, [failures]
 
     def fail_first(keyring, *arguments, **options):
-        left[0] -= 1
-        if left[0] >= 0:
+        left[0] -= "--decrypt" in arguments
+        if "--decrypt" in arguments and left[0] >= 0:
             return Process(("sh", "-c", IN_TROUBLE))
         return process(keyring, *arguments, **options)
 
