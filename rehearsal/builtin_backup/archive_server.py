@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rehearsal.builtin_backup.chain import verify_command
 from rehearsal.builtin_backup.listing import BadLine, ListedFile, format_line, read_listing
-from rehearsal.builtin_backup.names import ARCHIVE_INFO, INFO, BackupName, parse_name
+from rehearsal.builtin_backup.names import ARCHIVE_INFO, INFO, BackupName, is_database_source, parse_name
 from rehearsal.builtin_backup.places import WritablePlace
 from rehearsal.builtin_backup.reading import Stray, walk_packages
 from rehearsal.builtin_backup.retention import Rules, choose_removed, doubt_clock
@@ -87,7 +87,7 @@ class ArchiveServer:
         found = self._bucket.names()
         with SafeFolder(self._folder) as folder:
             # databases first, as the real one
-            for source in sorted({name.source for name in found}, key=lambda s: (not s.endswith("-db-backup"), s)):
+            for source in sorted({name.source for name in found}, key=lambda s: (not is_database_source(s), s)):
                 try:
                     self._archive_source(folder, [name for name in found if name.source == source], nanoseconds, diary)
                 except _Skip as skipped:

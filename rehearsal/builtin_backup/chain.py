@@ -111,6 +111,17 @@ def verify_command(place: Place) -> str:
     return f"rehearsal verify-backup {shlex.quote(shown)}{option}"
 
 
+def find_latest(places: Sequence[Place], source: str) -> BackupName | None:
+    """The newest complete backup of a source in any of the places; None where there is none."""
+    complete = (
+        name
+        for place in places
+        for name in place.names()
+        if name.source == source and any(_has(place, name, f"{name}/{info}") for info in (INFO, ARCHIVE_INFO))
+    )
+    return max(complete, default=None)
+
+
 def _take_stock(places: Sequence[Place]) -> _Stock:
     return tuple((place, place.names()) for place in places)
 

@@ -49,12 +49,12 @@ class BackupName:
     @property
     def is_database(self) -> bool:
         """Whether it holds a dump, not files."""
-        return self.source.endswith(_DATABASE)
+        return is_database_source(self.source)
 
     @property
     def role(self) -> str:
         """`session-db`, or `file-storage-0`."""
-        return self.source.removesuffix(_DATABASE)
+        return role_of_source(self.source)
 
     @cached_property
     def nanoseconds(self) -> int:
@@ -105,6 +105,16 @@ def make_name(source: str, nanoseconds: int) -> BackupName:
 def database_source(role: str) -> str:
     """`session-db` → `session-db-db-backup`."""
     return role + _DATABASE
+
+
+def is_database_source(source: str) -> bool:
+    """Whether backups of that source hold a dump, not files."""
+    return source.endswith(_DATABASE)
+
+
+def role_of_source(source: str) -> str:
+    """`session-db-db-backup` → `session-db`; a storage's own name stays."""
+    return source.removesuffix(_DATABASE)
 
 
 def dump_path(name: BackupName) -> str:

@@ -14,15 +14,15 @@ from itertools import pairwise
 from rehearsal.backup_config import Remark
 from rehearsal.builtin_backup.gpg_words import NO_KEY_PASSPHRASE
 from rehearsal.builtin_backup.judging_lists import JudgedBackup, Surveyed
-from rehearsal.builtin_backup.names import BackupName
+from rehearsal.builtin_backup.names import BackupName, database_source, is_database_source, role_of_source
 from rehearsal.builtin_backup.retention import Rules, choose_doomed_twins, choose_removed
 from rehearsal.builtin_backup.verify_words import Tally, plural, say_age, say_some
 from rehearsal.verdicts import Finding, Verdict
 
 _HOUR = 3600 * 10**9
 _CLOCK_SLACK = 300 * 10**9
-_CRITICAL = "session-db-db-backup"
-_OTHERS = ("auth-db-backup", "job-history-db-backup")
+_CRITICAL = database_source("session-db")
+_OTHERS = (database_source("auth"), database_source("job-history"))
 _STORAGE = "file-storage-0"
 _WEIGHTS = {"broken": Verdict.FAIL, "doubtful": Verdict.INCONCLUSIVE, "told": Verdict.PASS}
 
@@ -72,7 +72,7 @@ def list_sources(backups: Sequence[Surveyed], wanted: Wanted) -> tuple[str, ...]
     found = {backup.name.source for backup in backups if backup.is_complete}
     if wanted.expected is not None:
         return tuple(dict.fromkeys([*wanted.expected, *sorted(found)]))
-    storages = [source for source in found if not source.endswith("-db-backup")]
+    storages = [source for source in found if not is_database_source(source)]
     return tuple(dict.fromkeys([_CRITICAL, *sorted(storages or [_STORAGE]), *sorted(found)]))
 
 
@@ -81,11 +81,11 @@ def judge_sources(judged: Sequence[JudgedBackup], backups: Sequence[Surveyed], w
     found = {backup.name.source for backup in backups if backup.is_complete}
     findings = []
     missing = [source for source in list_sources(backups, wanted) if source not in found]
-    databases = any(source.endswith("-db-backup") for source in found)
+    databases = any(map(is_database_source, found))
     plain = any(one.totals.lines and not one.encrypted for one in judged if not one.backup.name.is_database)
     for source in missing:
-        is_database = source.endswith("-db-backup")
-        message = f"no complete backup of {source.removesuffix('-db-backup')} at all"
+        is_database = is_database_source(source)
+        message = f"no complete backup of {role_of_source(source)} at all"
         if is_database and not databases and plain:
             message += (
                 ": the files are not encrypted, and with neither a gpg key nor a passphrase configured NO database "
@@ -103,7 +103,7 @@ def judge_sources(judged: Sequence[JudgedBackup], backups: Sequence[Surveyed], w
                 check="completeness",
                 verdict=Verdict.INCONCLUSIVE,
                 subject=source,
-                message=f"no complete backup of {source.removesuffix('-db-backup')}; whether there should be one, "
+                message=f"no complete backup of {role_of_source(source)}; whether there should be one, "
                 "values.yaml knows: --values VALUES.YAML",
             )
             for source in _OTHERS

@@ -12,25 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 from rehearsal.builtin_backup.chain import Holder, RestorePlan, plan_restore
 from rehearsal.builtin_backup.listing import ListedFile
 from rehearsal.builtin_backup.names import BackupName, dump_path
+from rehearsal.builtin_backup.opened import Opened, Opens
 from rehearsal.builtin_backup.places import Place, StoredObject
 from rehearsal.builtin_backup.reading import Package, Stray, walk_packages
 from rehearsal.builtin_backup.safe_folder import NewFile, SafeFolder
-from rehearsal.builtin_backup.unsealing import Opened
 from rehearsal.errors import EnvironmentUnfit, RehearsalError, StreamError
-
-
-class Opens(Protocol):
-    """What opens packages; `unsealing.Unsealer` does it with gpg."""
-
-    def open_all(
-        self, packages: Iterable[Package], sink: Callable[[Package], IO[bytes] | None] = ...
-    ) -> Iterator[Opened]:
-        """One result a package, in any order; the plain bytes go where `sink` says."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 BUCKET: Final = "chipster-backups"
-ARCHIVE: Final = "backup-archive"
+_ARCHIVE: Final = "backup-archive"
 _S3: Final = "s3"
 SECRET_KEY: Final = "secret-key.asc"  # noqa: S105 - a file's name
 PASSPHRASE: Final = "passphrase"  # noqa: S105
@@ -28,4 +28,4 @@ def bucket_folder(backup_folder: Path) -> Path:
 
 def archive_folder(backup_folder: Path) -> Path:
     """The archive server's `backup-archive`."""
-    return backup_folder / ARCHIVE
+    return backup_folder / _ARCHIVE

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,8 +20,10 @@ from rehearsal.builtin_backup import gpg_words
 from rehearsal.builtin_backup.expanding import EMPTY, Expander, Expanding, TooMuch, most_plain
 from rehearsal.builtin_backup.keys import Keyring
 from rehearsal.builtin_backup.lanes import SMALL, Answer, Lanes
+from rehearsal.builtin_backup.opened import Opened, Sink
 from rehearsal.builtin_backup.packets import HEAD, read_recipients
 from rehearsal.builtin_backup.reading import Package
+from rehearsal.builtin_backup.rewinding import Rewindable
 from rehearsal.builtin_backup.scratch import scratch_folder
 from rehearsal.errors import RehearsalError, StreamError
 from rehearsal.shell import Process, Shell
@@ -34,31 +35,7 @@ _SLOWEST = 1 << 20  # bytes a second; what is slower is taken for stuck
 _HEAD = 4096
 _WORTH_A_THREAD = 1 << 16
 
-Sink = Callable[[Package], IO[bytes] | None]
 Limit = Callable[[Package], int | None]
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A package that was read to its end.
-
-    Attributes:
-        path, key: of the package and of the object that holds it.
-        size, sha512: of the package, as read.
-        plain_size, plain_sha512: of the file in it; 0 or what came so far, and "", where it was not opened.
-        error: "" = opened; otherwise words that begin with what is wrong: "no secret key", "wrong passphrase", "cut…",
-            "damaged…", "empty…", "not lz4", …
-        key_ids: the keys it is sealed for, 16 hex digits each.
-    """
-
-    path: str
-    size: int
-    sha512: str
-    plain_size: int
-    plain_sha512: str
-    error: str = ""
-    key_ids: tuple[str, ...] = ()
-    key: str = ""
 
 
 @dataclass
@@ -257,24 +234,27 @@ class _Call:
         error = said.explain(passphrase_given=given)
         if error in (gpg_words.NO_KEY_PASSPHRASE, gpg_words.WRONG_PASSPHRASE) and len(read.key_ids) == 1:
             self._unsealer._closed[read.key_ids[0]] = error
+        if error == gpg_words.DAMAGED_KEY:
+            told = "; ".join(" ".join((word, *arguments)) for word, arguments in said.lines if word == "ERROR")
+            self._shell.journal.note(f"gpg on the session key of {read.package.path}: {told}")
         return error
 
     def _stream(self, read: _Read, chunks: Iterator[bytes]) -> Opened:
         """A package through a gpg of its own, which writes nothing to any disk."""
         assert self._keyring is not None  # noqa: S101 - without keys nobody gets here
-        source = _Locked(chunks)
+        source = Rewindable(chunks, _KEPT)
         with self._expanding(read.package) as expanding:
             error = self._decrypt(read, source, expanding)
             for _ in range(_TRIES - 1):
                 # an agent that is short of something says so of a sound session key; a damaged one fails every time
-                if error != gpg_words.DAMAGED_KEY or not source.begin_again():
+                if error != gpg_words.DAMAGED_KEY or not source.rewind():
                     break
                 error = self._decrypt(read, source, expanding)
             for _ in source:  # the package's digest is wanted, whatever gpg left unread
                 pass
             return read.tell(error or _inside(expanding.finish()), expanding.expander)
 
-    def _decrypt(self, read: _Read, source: _Locked, expanding: Expanding) -> str:
+    def _decrypt(self, read: _Read, source: Rewindable, expanding: Expanding) -> str:
         assert self._keyring is not None  # noqa: S101 - as above
         try:
             outcome = self._shell.run(
@@ -298,38 +278,6 @@ class _Call:
         listed = self._limit(package)
         most = most_plain(package.size)
         return Expanding(self._sink(package), most if listed is None else min(listed, most))
-
-
-class _Locked:
-    """An iterator that two threads may ask, one after the other; it keeps its first bytes, to begin again."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._lock = threading.Lock()
-        self._kept: list[bytes] = []
-        self._room = _KEPT
-
-    def begin_again(self) -> bool:
-        """Give everything from the beginning once more; False where more has gone than was kept."""
-        with self._lock:
-            if self._room < 0:
-                return False
-            self._chunks = itertools.chain(self._kept, self._chunks)
-            self._kept, self._room = [], _KEPT
-            return True
-
-    def __iter__(self) -> _Locked:
-        return self
-
-    def __next__(self) -> bytes:
-        with self._lock:
-            chunk = next(self._chunks)
-            self._room -= len(chunk)
-            if self._room >= 0:
-                self._kept.append(chunk)
-            else:
-                self._kept.clear()
-            return chunk
 
 
 def _inside(error: str) -> str:

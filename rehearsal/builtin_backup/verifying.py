@@ -1,6 +1,6 @@
 """A built-in backup verified without restoring it: every package read once, every list held against what came out.
 
-First it is surveyed what is there, then all packages are read (`opening.py`) into an index on disk, then every list is
+First it is surveyed what is there, then all packages are read (`portions.py`) into an index on disk, then every list is
 judged against the index (`judging_lists.py`), at last all of them together (`overview.py`). A backup or a package
 that cannot be read is a finding and stops nothing; nothing found is never green. Facts, sections 6 and 7.
 """
@@ -25,7 +25,7 @@ from rehearsal.builtin_backup.judging_lists import (
     judge_packed_again,
 )
 from rehearsal.builtin_backup.names import ARCHIVE_INFO, INFO
-from rehearsal.builtin_backup.opening import Opens, Portion, cut_portions, open_portions
+from rehearsal.builtin_backup.opened import Opens
 from rehearsal.builtin_backup.overview import (
     Wanted,
     judge_configuration,
@@ -37,6 +37,8 @@ from rehearsal.builtin_backup.overview import (
     judge_sources,
 )
 from rehearsal.builtin_backup.places import Place
+from rehearsal.builtin_backup.portions import Portion, cut_portions, open_portions
+from rehearsal.builtin_backup.reading import SUFFIXES
 from rehearsal.builtin_backup.summing_up import (
     Counts,
     describe_backups,
@@ -51,8 +53,6 @@ from rehearsal.errors import RehearsalError
 from rehearsal.verdicts import Finding, Verdict, worst
 
 __all__ = ["Progress", "Wanted", "tell_nothing", "verify_backups"]
-
-_PACKAGE_ENDINGS = (".lz4", ".lz4.gpg")
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ class _Work:
                 verdicts[number].broken = True
         unlisted: dict[tuple[int, bool], Tally] = {}
         for number, path in self._index.find_unlisted():
-            is_package = path.endswith(_PACKAGE_ENDINGS)
+            is_package = path.endswith(SUFFIXES)
             if self._backups[number].is_complete:
                 unlisted.setdefault((number, is_package), Tally()).add(f"{path} is in no list")
         for (number, is_package), tally in unlisted.items():

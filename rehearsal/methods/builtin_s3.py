@@ -18,15 +18,16 @@ from typing import Literal
 
 from rehearsal.backup_set import Artefact, Manifest, write_atomically, write_manifest
 from rehearsal.builtin_backup.archive_server import ArchiveServer
+from rehearsal.builtin_backup.chain import find_latest
 from rehearsal.builtin_backup.folder_places import ArchiveFolder, FolderBucket
 from rehearsal.builtin_backup.keys import Keyring
-from rehearsal.builtin_backup.names import ARCHIVE_INFO, INFO, BackupName, database_source
+from rehearsal.builtin_backup.names import BackupName, database_source
 from rehearsal.builtin_backup.places import Place
 from rehearsal.builtin_backup.restoring import Restored, open_dump, restore_files
 from rehearsal.builtin_backup.s3_bucket import S3Bucket
 from rehearsal.builtin_backup.s3_server import S3Server
 from rehearsal.builtin_backup.scratch import scratch_folder
-from rehearsal.builtin_backup.set_layout import ARCHIVE, BUCKET, archive_folder, bucket_folder, storage_of_server
+from rehearsal.builtin_backup.set_layout import BUCKET, archive_folder, bucket_folder, storage_of_server
 from rehearsal.builtin_backup.unsealing import Unsealer
 from rehearsal.builtin_backup.writer import Seals, latest_archived, write_database_backup, write_files_backup
 from rehearsal.chipster import runbook
@@ -53,10 +54,6 @@ _WORDS: dict[SealKind, str] = {
 }
 
 
-class DatabaseNotEmpty(RehearsalError):
-    """The dump has no `--clean`, and the database already has tables: restored over them, rows without datasets."""
-
-
 @dataclass(frozen=True)
 class BuiltinS3:
     """Back up to S3 in the server's own format; restore from the bucket, or from the archive server's directory.
@@ -78,6 +75,10 @@ class BuiltinS3:
         "Chipster manual, Server backups: built-in backup to S3 and its restore; the set is written by a stand-in for "
         "Chipster's backup service and archive server"
     )
+
+    def __post_init__(self) -> None:
+        if self.sealed_by == "none" and self.databases_by == "builtin":
+            raise ValueError("without a key or a passphrase the service backs up no database: databases_by='kubectl'")
 
     @property
     def name(self) -> str:
@@ -112,17 +113,24 @@ class BuiltinS3:
 
     def _list_objects(self, stage: Stage) -> Iterator[Artefact]:
         """Every object of the bucket and every file of the archive, for the manifest."""
-        bucket = FolderBucket(bucket_folder(stage.backup_folder))
         owners = {_source(store): store.name for store in stage.stores}
-        for place, folder in ((bucket, f"s3/{BUCKET}"), *self._archives(stage)):
+        bucket = bucket_folder(stage.backup_folder)
+        archive = archive_folder(stage.backup_folder)
+        places: list[tuple[Path, Place]] = [(bucket, FolderBucket(bucket))]
+        if archive.is_dir():
+            places.append((archive, ArchiveFolder(archive)))
+        for folder, place in places:
+            within = folder.relative_to(stage.backup_folder).as_posix()
             for name in place.names():
                 owner = owners.get(name.source, "")
                 for found in place.objects(name):
-                    yield list_artefact(stage, f"{folder}/{found.key}", "file", store=owner, source=str(name))
+                    yield list_artefact(stage, f"{within}/{found.key}", "file", store=owner, source=str(name))
 
     def examine(self, stage: Stage) -> tuple[SetRemark, ...]:
         """What `rehearsal verify-backup` says of the set, for the stores that are lost."""
         wanted = {_source(store) for store in stage.lost if self._is_ours(store)}
+        if not wanted:
+            return ()
         with self._open(stage) as (places, unsealer, keyring):
             return examine_places(places, unsealer, keyring, wanted)
 
@@ -130,8 +138,8 @@ class BuiltinS3:
         """Read the newest backup of every store of `stage.lost` and bring it back.
 
         Raises:
-            DatabaseNotEmpty: a database has tables already; nothing was fed to it.
-            RehearsalError: a dump or a stream holds what must not be run or unpacked.
+            RehearsalError: a database has tables already, and nothing was fed to it; a dump or a stream holds what
+                must not be run or unpacked.
         """
         with self._open(stage) as (places, unsealer, _):
             for store in stage.lost:
@@ -154,10 +162,10 @@ class BuiltinS3:
             night = last - before * _NIGHT
             stage.journal.note(f"{before} nights before: the files that were there by then, archived in the morning")
             self._write_night(stage, bucket, sealer, night, before)
-            archive.run(night + _NIGHT // 2)
+            _archive(stage, archive, night)
         self._write_night(stage, bucket, sealer, last, 0)
         if self.restore_from == "archive":
-            archive.run(last + _NIGHT // 2)
+            _archive(stage, archive, last)
 
     def _write_night(self, stage: Stage, bucket: S3Bucket, sealer: Seals, night: int, before: int) -> None:
         for store in stage.stores:
@@ -198,12 +206,7 @@ class BuiltinS3:
         bucket_folder(stage.backup_folder).mkdir(parents=True, exist_ok=True)
         stage.logs.mkdir(parents=True, exist_ok=True)
         with S3Server(Shell(stage.journal), storage, stage.logs / "s3-server.log", buckets=(BUCKET,)) as server:
-            stage.journal.redactor.learn([server.secret_key.get_secret_value(), server.access_key])
             yield S3Bucket(server.access(BUCKET))
-
-    def _archives(self, stage: Stage) -> tuple[tuple[Place, str], ...]:
-        folder = archive_folder(stage.backup_folder)
-        return ((ArchiveFolder(folder), ARCHIVE),) if folder.is_dir() else ()
 
     @contextmanager
     def _open(self, stage: Stage) -> Iterator[tuple[Sequence[Place], Unsealer, Keyring]]:
@@ -214,7 +217,7 @@ class BuiltinS3:
             if self.restore_from != "archive":
                 places.append(stack.enter_context(self._serve(stage)))
             if self.restore_from != "full":
-                places += [place for place, _ in self._archives(stage)]
+                places.append(ArchiveFolder(archive_folder(stage.backup_folder)))
             keyring = stack.enter_context(open_keyring(shell, stage.private))
             scratch = stack.enter_context(scratch_folder())
             yield places, Unsealer(shell, keyring, scratch), keyring
@@ -222,34 +225,43 @@ class BuiltinS3:
     def _restore_database(self, stage: Stage, store: DatabaseSpec, places: Sequence[Place], unsealer: Unsealer) -> None:
         if self.only_into_empty:
             _require_empty(stage, store)
-        name = _find_latest(places, _source(store))
-        if name is None:
-            stage.journal.note(f"no backup of {store.name} to restore: none is complete")
-            return
-        folder = _make_folder(stage)
-        try:
+        with _restoring(stage, store, places) as (name, folder):
             dump = folder / f"{store.name}.sql"
-            _tell_restored(stage, store, open_dump(places, name, unsealer, dump))
+            if name is not None:
+                _tell_restored(stage, store, open_dump(places, name, unsealer, dump))
             if dump.is_file():
                 feed_dump(stage, store, dump)
-        finally:
-            shutil.rmtree(folder)
 
     def _restore_files(self, stage: Stage, store: FilesSpec, places: Sequence[Place], unsealer: Unsealer) -> None:
         stage.report_command(store.name, stage.cluster.exec(store.pod, runbook.REMOVE_FILES, destructive=True))
-        name = _find_latest(places, _source(store))
-        if name is None:
-            stage.journal.note(f"no backup of {store.name} to restore: none is complete")
-            return
-        folder = _make_folder(stage)
-        try:
+        with _restoring(stage, store, places) as (name, folder):
+            if name is None:
+                return
             (folder / "storage").mkdir()
             _tell_restored(stage, store, restore_files(places, name, unsealer, folder / "storage"))
             packed = pack_tree(folder, "storage")
             result = stage.cluster.exec(store.pod, runbook.UNPACK_FILES, stdin=packed, destructive=True)
             stage.report_command(store.name, result)
-        finally:
-            shutil.rmtree(folder)
+
+
+@contextmanager
+def _restoring(stage: Stage, store: StoreSpec, places: Sequence[Place]) -> Iterator[tuple[BackupName | None, Path]]:
+    """The newest complete backup of a store, and a folder for what is opened of it, which goes with the block."""
+    name = find_latest(places, _source(store))
+    if name is None:
+        stage.journal.note(f"no backup of {store.name} to restore: none is complete")
+    folder = stage.private / "restored"
+    folder.mkdir(mode=0o700, parents=True)
+    try:
+        yield name, folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _archive(stage: Stage, archive: ArchiveServer, night: int) -> None:
+    """A round of the archive server, half a day after the backup; what it complains of goes into the journal."""
+    for complaint in archive.run(night + _NIGHT // 2).complaints:
+        stage.journal.note(f"archive server: {complaint}")
 
 
 def _source(store: StoreSpec) -> str:
@@ -257,27 +269,9 @@ def _source(store: StoreSpec) -> str:
     return database_source(store.role) if store.kind == "database" else store.pod
 
 
-def _find_latest(places: Sequence[Place], source: str) -> BackupName | None:
-    """The newest complete backup of a source, wherever it lies."""
-    complete = (
-        name
-        for place in places
-        for name in place.names()
-        if name.source == source
-        and any(found.key in (f"{name}/{INFO}", f"{name}/{ARCHIVE_INFO}") for found in place.objects(name))
-    )
-    return max(complete, default=None)
-
-
 def _was_there(path: str, nights_before: int) -> bool:
     """Whether a file was there so many nights before the last: half of those of the night after, always the same."""
-    return bool(sum(path.encode("utf-8", "surrogateescape")) % 2**nights_before == 0)
-
-
-def _make_folder(stage: Stage) -> Path:
-    folder = stage.private / "restored"
-    folder.mkdir(mode=0o700, parents=True)
-    return folder
+    return sum(path.encode("utf-8", "surrogateescape")) % (1 << nights_before) == 0
 
 
 def _tell_restored(stage: Stage, store: StoreSpec, restored: Restored) -> None:
@@ -292,7 +286,7 @@ def _tell_restored(stage: Stage, store: StoreSpec, restored: Restored) -> None:
 
 
 def _require_empty(stage: Stage, store: DatabaseSpec) -> None:
-    """Raises DatabaseNotEmpty unless the database has no table."""
+    """Raises RehearsalError unless the database has no table: the dump has no `--clean`."""
     result = stage.cluster.exec(store.pod, runbook.list_tables(store))
     tables = result.stdout.decode(errors="replace").split()
     if result.status != 0:
@@ -301,7 +295,7 @@ def _require_empty(stage: Stage, store: DatabaseSpec) -> None:
             where=store.name,
         )
     if tables:
-        raise DatabaseNotEmpty(
+        raise RehearsalError(
             f"the database has {len(tables)} tables already ({', '.join(tables[:3])}, …): a service has made them. The "
             "built-in backup's dump has no --clean: restored over them every session comes back, and no dataset and no "
             "rule, with status 0",

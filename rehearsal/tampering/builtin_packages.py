@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 
 from rehearsal.builtin_backup.listing import ListedFile
 from rehearsal.tampering.builtin_sets import LaidBackup, lay_archives, lay_backups, lay_moved, relist
@@ -18,6 +19,8 @@ from rehearsal.tampering.sets import lost_files, remake_manifest
 Damage = Callable[[Strike, LaidBackup], str]
 """Damages one backup; what a finding must name (a file's path, or the source of the whole backup); empty: nothing was
 there to damage."""
+PackageDamage = Callable[[bytes, Random], bytes | None]
+"""Damages the bytes of one package; None: it is taken out."""
 _CHECKS = ("set-contents", "files")
 
 
@@ -54,33 +57,38 @@ def _draw_line(strike: Strike, backup: LaidBackup, least: int = 1) -> ListedFile
     return strike.draw.choice(lines) if lines else None
 
 
-@damage_backup(
+def damage_package(name: str, *, why: str) -> Callable[[PackageDamage], PackageDamage]:
+    """Register a damage to the package of one user's file, drawn, in the newest backup of a lost file-storage."""
+
+    def register(damage: PackageDamage) -> PackageDamage:
+        @damage_backup(name, why=why)
+        def strike_package(strike: Strike, backup: LaidBackup) -> str:
+            line = _draw_line(strike, backup)
+            if line is None:
+                return ""
+            backup.change_package(line.package_path, lambda content: damage(content, strike.draw))
+            return line.path
+
+        return damage
+
+    return register
+
+
+@damage_package(
     "a byte of a package flipped",
     why="the archive server checks packages by size alone (facts, trap 11); one byte of a disk is enough",
 )
-def flip_package(strike: Strike, backup: LaidBackup) -> str:
-    line = _draw_line(strike, backup)
-    if line is None:
-        return ""
-
-    def flip(content: bytes) -> bytes:
-        at = strike.draw.randrange(len(content))
-        return content[:at] + bytes([content[at] ^ 0x20]) + content[at + 1 :]
-
-    backup.change_package(line.package_path, flip)
-    return line.path
+def flip_package(content: bytes, draw: Random) -> bytes:
+    at = draw.randrange(len(content))
+    return content[:at] + bytes([content[at] ^ 0x20]) + content[at + 1 :]
 
 
-@damage_backup(
+@damage_package(
     "a package cut short",
     why="`lz4 | gpg` on a full disk ends early, and the tar takes what is there (facts, trap 16)",
 )
-def cut_package(strike: Strike, backup: LaidBackup) -> str:
-    line = _draw_line(strike, backup)
-    if line is None:
-        return ""
-    backup.change_package(line.package_path, lambda content: content[: strike.draw.randrange(len(content))])
-    return line.path
+def cut_package(content: bytes, draw: Random) -> bytes:
+    return content[: draw.randrange(len(content))]
 
 
 @damage_backup(
@@ -103,28 +111,20 @@ def swap_packages(_: Strike, backup: LaidBackup) -> str:
     return one.path
 
 
-@damage_backup(
+@damage_package(
     "a package with other bytes of the same size",
     why="same size, other content: what the archive server's own check cannot see (facts, trap 11)",
 )
-def replace_package(strike: Strike, backup: LaidBackup) -> str:
-    line = _draw_line(strike, backup)
-    if line is None:
-        return ""
-    backup.change_package(line.package_path, lambda content: strike.draw.randbytes(len(content)))
-    return line.path
+def replace_package(content: bytes, draw: Random) -> bytes:
+    return draw.randbytes(len(content))
 
 
-@damage_backup(
+@damage_package(
     "a package missing from its tar",
     why="tar skips a file that vanished and goes on; the list was written from another pass over the folder",
 )
-def drop_package(strike: Strike, backup: LaidBackup) -> str:
-    line = _draw_line(strike, backup)
-    if line is None:
-        return ""
-    backup.change_package(line.package_path, lambda _: None)
-    return line.path
+def drop_package(_: bytes, __: Random) -> None:
+    return None
 
 
 @damage_backup(

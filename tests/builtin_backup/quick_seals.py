@@ -16,10 +16,10 @@ from uuid import UUID
 
 import lz4.frame
 
+from rehearsal.builtin_backup.opened import Opened
 from rehearsal.builtin_backup.reading import Package
 from rehearsal.builtin_backup.retention import DAY
 from rehearsal.builtin_backup.sealing import Sealed
-from rehearsal.builtin_backup.unsealing import Opened
 
 START = 1_768_439_400_123_456_789  # 2026-01-15T01:10:00.123456789Z
 

@@ -16,9 +16,9 @@ from quick_seals import QuickOpener, QuickSealer, moment, read_tree
 
 from rehearsal.builtin_backup.folder_places import ArchiveFolder
 from rehearsal.builtin_backup.names import BackupName
+from rehearsal.builtin_backup.opened import Opened
 from rehearsal.builtin_backup.reading import Package
 from rehearsal.builtin_backup.restoring import open_dump, restore_files
-from rehearsal.builtin_backup.unsealing import Opened
 from rehearsal.builtin_backup.writer import write_database_backup
 from rehearsal.errors import EnvironmentUnfit, StreamError
 

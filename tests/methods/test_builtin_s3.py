@@ -94,3 +94,8 @@ def test_a_database_with_tables_is_not_restored_over(session: LocalSession, tmp_
         finding for finding in pick(judgement, "rows") if finding.subject.startswith("session-db: public.session")
     ]
     assert not sessions, "every session row comes back, which is the trap"
+
+
+def test_a_set_that_the_real_service_would_never_make_is_refused() -> None:
+    with pytest.raises(ValueError, match="backs up no database"):
+        BuiltinS3(sealed_by="none")

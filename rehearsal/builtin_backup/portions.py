@@ -13,13 +13,13 @@ import queue
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Protocol, TypeVar
+from typing import IO, TypeVar
 
 from rehearsal.builtin_backup.index import FoundPackage
 from rehearsal.builtin_backup.names import ARCHIVE_INFO, INFO, BackupName
+from rehearsal.builtin_backup.opened import Opened, Opens
 from rehearsal.builtin_backup.places import Place, StoredObject
 from rehearsal.builtin_backup.reading import Package, Stray, walk_packages
-from rehearsal.builtin_backup.unsealing import Opened, Sink
 from rehearsal.errors import RehearsalError
 
 _PORTION_BYTES = 64 << 20
@@ -32,13 +32,6 @@ _TAIL = 1024
 NO_FOOTER = "the dump has no end: pg_dump was stopped before it was done"
 
 Item = TypeVar("Item")
-
-
-class Opens(Protocol):
-    """What decrypts and decompresses packages; `unsealing.Unsealer` does it with gpg."""
-
-    def open_all(self, packages: Iterable[Package], sink: Sink = ...) -> Iterator[Opened]:
-        """As `unsealing.Unsealer.open_all`; several threads call it."""
 
 
 @dataclass(frozen=True)
