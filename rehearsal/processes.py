@@ -7,6 +7,7 @@ identity is not.
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ OWNER = "REHEARSAL_JOURNAL"
 """Variable in the environment of everything a run starts, and of what that starts in turn: the run's journal."""
 
 _PROC = Path("/proc")
+_SETTLES_WITHIN = 0.5
+"""Seconds from fork to an environment of its own, with much to spare."""
 
 
 def read_boot_id() -> str:
@@ -88,22 +91,38 @@ def tag(journal: Path) -> dict[str, str]:
 def find_tagged() -> dict[str, list[Identity]]:
     """Every running process that carries a tag, by the journal's real path.
 
-    Only those whose environment we may read; a server that writes its title over it (PostgreSQL) is not found.
+    Only those whose environment we may read; a server that writes its title over it (PostgreSQL) is not found. A
+    process that has only just started still shows its parent's environment, or none: it is looked at once more, half a
+    second later, because whoever killed a run may come in the middle of it.
     """
     found: dict[str, list[Identity]] = {}
-    prefix = f"{OWNER}=".encode()
-    for folder in _PROC.iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            variables = (folder / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        journals = [os.fsdecode(variable[len(prefix) :]) for variable in variables if variable.startswith(prefix)]
-        identity = identify(int(folder.name)) if journals else None
-        if identity is not None:
-            found.setdefault(journals[0], []).append(identity)
+    every = [int(folder.name) for folder in _PROC.iterdir() if folder.name.isdigit()]
+    young = [pid for pid in every if not _note_tag(pid, found) and _is_young(pid)]
+    if young:
+        time.sleep(_SETTLES_WITHIN)
+        for pid in young:
+            _note_tag(pid, found)
     return found
+
+
+def _note_tag(pid: int, found: dict[str, list[Identity]]) -> bool:
+    prefix = f"{OWNER}=".encode()
+    try:
+        variables = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    journals = [os.fsdecode(variable[len(prefix) :]) for variable in variables if variable.startswith(prefix)]
+    identity = identify(pid) if journals else None
+    if identity is not None:
+        found.setdefault(journals[0], []).append(identity)
+    return bool(journals)
+
+
+def _is_young(pid: int) -> bool:
+    """Whether it may not have come through its exec yet."""
+    started = read_start_time(pid)
+    up = float((_PROC / "uptime").read_text(encoding="ascii").split()[0])
+    return started is not None and up - started / os.sysconf("SC_CLK_TCK") < _SETTLES_WITHIN
 
 
 def has_ended(pid: int) -> bool:
