@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from shutil import which
 from typing import IO
 
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, RehearsalError, WaitTimeout
@@ -41,6 +42,11 @@ _DEBIAN_PACKAGES = {
 
 INHERITED_FD = "{secret-fd}"
 """Stands in an argument for the number of the descriptor from which a process reads its secret."""
+
+_SETPRIV = which("setpriv")
+# Where a child drops its rights by itself, Python copies the whole page table of its parent (fork, not vfork), which
+# takes longer than most of our commands: so the second time setpriv(1) drops them. The first time says what is wrong.
+_RUN_AS: set[tuple[str, tuple[int, int]]] = set()
 
 _LONGEST_SECRET = 4096  # bytes; a pipe takes that much at once, whoever reads it
 
@@ -330,15 +336,22 @@ class Server:
             self._journal.disown("process", str(self.pid))
 
 
+def _drop_to(user: tuple[int, int]) -> tuple[str, ...]:
+    """The words before a command line that make it run as this uid and gid."""
+    assert _SETPRIV is not None  # noqa: S101 - `_RUN_AS` is empty without it
+    return (_SETPRIV, f"--reuid={user[0]}", f"--regid={user[1]}", "--clear-groups", "--")
+
+
 def _spawn(
     process: Process, environment: Mapping[str, str], stdin: int, stdout: int, stderr: int
 ) -> subprocess.Popen[bytes]:
     tool = process.argv[0]
-    user, group = process.user if process.user is not None else (None, None)
+    known = (tool, process.user) in _RUN_AS and which(tool, path=environment.get("PATH", os.defpath)) is not None
+    user, group = process.user if process.user is not None and not known else (None, None)
     try:
         with _hand_over(process) as (argv, inherited):
-            return subprocess.Popen(
-                argv,
+            child = subprocess.Popen(
+                (*_drop_to(process.user), *argv) if known and process.user is not None else argv,
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
@@ -346,7 +359,7 @@ def _spawn(
                 cwd=process.cwd,
                 user=user,
                 group=group,
-                extra_groups=None if process.user is None else [],
+                extra_groups=None if user is None else [],
                 start_new_session=True,
                 umask=process.umask,
                 pass_fds=inherited,
@@ -361,6 +374,9 @@ def _spawn(
         raise EnvironmentUnfit(
             f"cannot run `{tool}`{who}: {error.strerror}", where=place, hint=f"namei -l {place}"
         ) from error
+    if process.user is not None and _SETPRIV is not None:
+        _RUN_AS.add((tool, process.user))
+    return child
 
 
 def _show_stage(process: Process) -> str:

@@ -266,6 +266,30 @@ def test_a_repeated_command_that_fails_is_written_down_again(shell):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop to another user")
+def test_rights_are_dropped_alike_by_python_and_by_setpriv(shell: Shell) -> None:
+    rights = Process(("grep", "-E", "^(Uid|Gid|Groups|Cap...|NoNewPrivs):", "/proc/self/status"), user=(1000, 1001))
+    first, second = (shell.run(rights).stdout.decode().splitlines() for _ in range(2))
+    assert "Uid:\t1000\t1000\t1000\t1000" in first
+    assert "CapEff:\t0000000000000000" in first
+    assert second == first
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop to another user")
+def test_a_tool_that_went_missing_is_told_though_it_ran_before(shell: Shell, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    tool = tmp_path / "tool"
+    tool.write_text("#!/bin/sh\necho ran\n")
+    tool.chmod(0o755)
+    process = Process((str(tool),), user=(1000, 1000), cwd=Path("/"))
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    assert shell.run(process).stdout == shell.run(process).stdout == b"ran\n"
+    tool.unlink()
+    with pytest.raises(EnvironmentUnfit, match="is not installed"):
+        shell.run(process)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop to another user")
 def test_a_stage_drops_to_its_user_without_groups(shell):
     outcome = shell.run(Process(("id", "-G"), user=(1000, 1000), cwd=Path("/")), Process(("cat",)))
     assert outcome.stdout == b"1000\n"
