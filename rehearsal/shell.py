@@ -336,22 +336,33 @@ class Server:
             self._journal.disown("process", str(self.pid))
 
 
-def _drop_to(user: tuple[int, int]) -> tuple[str, ...]:
-    """The words before a command line that make it run as this uid and gid."""
-    assert _SETPRIV is not None  # noqa: S101 - `_RUN_AS` is empty without it
-    return (_SETPRIV, f"--reuid={user[0]}", f"--regid={user[1]}", "--clear-groups", "--")
+def _drop_to(user: tuple[int, int], argv: Sequence[str], environment: Mapping[str, str]) -> Sequence[str]:
+    """The command line that makes this one run as that uid and gid; empty where the child must drop its rights itself.
+
+    setpriv still has root's rights when it runs the tool, so only one that is open to everybody is left to it.
+    """
+    tool = which(argv[0], path=environment.get("PATH", os.defpath))
+    unsure = "/" in argv[0] and not Path(argv[0]).is_absolute()
+    if _SETPRIV is None or tool is None or unsure or (argv[0], user) not in _RUN_AS:
+        return ()
+    path = Path(os.path.abspath(tool))  # noqa: PTH100 - links stay as they are
+    if not all(
+        place.stat().st_mode & 0o001 for place in (path, path.resolve(), *path.parents, *path.resolve().parents)
+    ):
+        return ()
+    return (_SETPRIV, f"--reuid={user[0]}", f"--regid={user[1]}", "--clear-groups", "--", str(path), *argv[1:])
 
 
 def _spawn(
     process: Process, environment: Mapping[str, str], stdin: int, stdout: int, stderr: int
 ) -> subprocess.Popen[bytes]:
     tool = process.argv[0]
-    known = (tool, process.user) in _RUN_AS and which(tool, path=environment.get("PATH", os.defpath)) is not None
-    user, group = process.user if process.user is not None and not known else (None, None)
     try:
         with _hand_over(process) as (argv, inherited):
+            dropping = _drop_to(process.user, argv, environment) if process.user is not None else ()
+            user, group = process.user if process.user is not None and not dropping else (None, None)
             child = subprocess.Popen(
-                (*_drop_to(process.user), *argv) if known and process.user is not None else argv,
+                dropping or argv,
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
