@@ -276,13 +276,12 @@ def test_rights_are_dropped_alike_by_python_and_by_setpriv(shell: Shell) -> None
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop to another user")
 def test_a_tool_that_went_missing_is_told_though_it_ran_before(shell: Shell, tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
+    for folder in (tmp_path, *(one for one in tmp_path.parents if one.name.startswith(("pytest-", "popen-")))):
+        folder.chmod(0o755)
     tool = tmp_path / "tool"
     tool.write_text("#!/bin/sh\necho ran\n")
     tool.chmod(0o755)
     process = Process((str(tool),), user=(1000, 1000), cwd=Path("/"))
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
     assert shell.run(process).stdout == shell.run(process).stdout == b"ran\n"
     tool.unlink()
     with pytest.raises(EnvironmentUnfit, match="is not installed"):
