@@ -1,11 +1,15 @@
 """Ends with status 1 if anything of ours is left on this machine: after a run nothing may be.
 
+    check_leaks.py --note FILE    before the run: write down what is there already, which is not the run's
+    check_leaks.py [--since FILE] after it: what is there now, and was not then
+
 Looks at the container engine (containers, networks, volumes), processes, and the folders that throwaway clusters use.
 Meant for machines that run nothing else of ours at that moment: a rehearsal that goes on would be called a leak.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -44,15 +48,28 @@ def find_folders() -> list[str]:
     return [f"folder {path}" for base in _FOLDERS if base.is_dir() for path in base.glob("rehearsal-*")]
 
 
-def main() -> int:
-    """Print what is left and return the exit status."""
-    left = [
+def look() -> list[str]:
+    """A line for each thing of ours on this machine."""
+    return [
         *ask_engine("ps", "--all", "--format", "{{.Names}} {{.Labels}}"),
         *ask_engine("volume", "ls", "--format", "{{.Name}} {{.Labels}}"),
         *ask_engine("network", "ls", "--format", "{{.Name}} {{.Labels}}"),
         *find_processes(),
         *find_folders(),
     ]
+
+
+def main() -> int:
+    """Print what is left and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--note", type=Path, metavar="FILE")
+    parser.add_argument("--since", type=Path, metavar="FILE")
+    arguments = parser.parse_args()
+    if arguments.note:
+        arguments.note.write_text("\n".join(look()), encoding="utf-8")
+        return 0
+    known = set(arguments.since.read_text(encoding="utf-8").splitlines()) if arguments.since else set()
+    left = [line for line in look() if line not in known]
     print("\n".join(left) if left else "nothing is left behind")
     return 1 if left else 0
 
