@@ -512,7 +512,8 @@ def test_a_process_does_not_live_forever(unsealer, gpg, monkeypatch, shell):
     opened = list(unsealer.open_all(package(f"{number}.lz4.gpg", data) for number in range(30)))
     assert [one.error for one in opened] == [""] * 30
     started = [line for line in read_journal(shell.journal.path)[before:] if line["event"] == "command-started"]
-    assert len(started) == 6
+    lanes_started = [line for line in started if "--multifile" in line["command"]]  # gpg may be asked again under load
+    assert len(lanes_started) == 6
 
 
 def test_leaving_early_leaves_no_process_and_no_file(unsealer, gpg, shell):
