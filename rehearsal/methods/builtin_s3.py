@@ -24,6 +24,7 @@ from rehearsal.builtin_backup.keys import Keyring
 from rehearsal.builtin_backup.names import BackupName, database_source
 from rehearsal.builtin_backup.places import Place
 from rehearsal.builtin_backup.restoring import Restored, open_dump, restore_files
+from rehearsal.builtin_backup.s3_access import S3Access
 from rehearsal.builtin_backup.s3_bucket import S3Bucket
 from rehearsal.builtin_backup.s3_server import S3Server
 from rehearsal.builtin_backup.scratch import scratch_folder
@@ -99,7 +100,7 @@ class BuiltinS3:
             databases = [store for store in stage.stores if store.kind == "database"]
             artefacts += [KubectlCopy().back_up_store(stage, store) for store in databases]
         with (
-            self._serve(stage) as bucket,
+            self._serve(stage, to_write=True) as bucket,
             scratch_folder() as scratch,
             open_sealer(Shell(stage.journal), self.sealed_by, stage.private, scratch) as sealer,
         ):
@@ -200,13 +201,16 @@ class BuiltinS3:
     # -- reading ------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _serve(self, stage: Stage) -> Iterator[S3Bucket]:
-        """The bucket, over S3: a server of our own on the set's folder, for as long as it is needed."""
+    def _serve(self, stage: Stage, *, to_write: bool = False) -> Iterator[S3Bucket]:
+        """The bucket, over S3, from the set's folder and into it: the cluster's server, or a process of our own."""
         storage = storage_of_server(stage.backup_folder)
         bucket_folder(stage.backup_folder).mkdir(parents=True, exist_ok=True)
-        stage.logs.mkdir(parents=True, exist_ok=True)
-        with S3Server(Shell(stage.journal), storage, stage.logs / "s3-server.log", buckets=(BUCKET,)) as server:
-            yield S3Bucket(server.access(BUCKET))
+        inside = stage.cluster.serve_s3(storage, to_write=to_write)
+        log = stage.logs / "s3-server.log"
+        with inside or S3Server(Shell(stage.journal), storage, log, buckets=(BUCKET,)) as server:
+            yield S3Bucket(
+                S3Access(server.endpoint, BUCKET, access_key=server.access_key, secret_key=server.secret_key)
+            )
 
     @contextmanager
     def _open(self, stage: Stage) -> Iterator[tuple[Sequence[Place], Unsealer, Keyring]]:
