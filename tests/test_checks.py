@@ -10,7 +10,7 @@ from record_builder import make_database, make_files, make_record
 
 from rehearsal import checks, judging
 from rehearsal.judging import judge
-from rehearsal.record import ControlPlan, Record, SetRemarkState, StoreRecord, Trouble
+from rehearsal.record import ControlPlan, HeartbeatState, Record, SetRemarkState, StoreRecord, Trouble
 from rehearsal.verdicts import Finding, Verdict, weigh
 
 
@@ -295,3 +295,14 @@ def test_what_the_method_says_of_its_set_is_a_finding(tmp_path: Path, sound: boo
         ("more",),
     )
     assert judgement.verdict is verdict
+
+
+def test_a_heartbeat_that_beat_while_it_was_packed_is_no_damage(tmp_path: Path) -> None:
+    record = make_record(tmp_path)
+    (files,) = [entry for entry in record.stores if entry.kind == "files"]
+    files.heartbeat = HeartbeatState(place="storage/ff/ff1", beats=8, first_at="a", last_at="b")
+    said = [("contents: b (bucket): ff/ff1", "another SHA-512"), ("contents: b (bucket): aff/ff1", "another SHA-512")]
+    record.set_remarks = tuple(SetRemarkState(sound=False, subject=subject, message=what) for subject, what in said)
+    found = [finding for finding in judge(record, tmp_path).findings if finding.check == "set-contents"]
+    assert [finding.verdict for finding in found] == [Verdict.PASS, Verdict.FAIL]
+    assert "heartbeat" in found[0].message
