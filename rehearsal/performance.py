@@ -39,7 +39,7 @@ class Setting:
         command: the command line to repeat it.
         open_store: makes the Store for a spec on a cluster.
         notes: remarks for the report.
-        after_backup, after_restore, start_services: the site's own commands.
+        before_backup, after_backup, after_restore, start_services: the site's own commands.
     """
 
     deployment: Deployment
@@ -50,6 +50,7 @@ class Setting:
     command: str
     open_store: Callable[[StoreSpec, Cluster, Path, Journal], Store]
     notes: tuple[str, ...] = ()
+    before_backup: Hook | None = None
     after_backup: Hook | None = None
     after_restore: Hook | None = None
     start_services: Hook | None = None

@@ -147,6 +147,7 @@ def _programme(performance: _Programme) -> Sequence[tuple[str, Callable[[], None
     phases: list[tuple[str, Callable[[], None] | None]] = [
         ("deploy", p.deploy),
         ("seed", p.seed),
+        ("before-backup command", _bind(setting.before_backup, stage)),
         ("tamper before nonce", lambda: p.note_damage(p.tampering.before_nonce(stage, p.method))),
         ("nonce", p.write_nonces),
         ("inventory before", p.take_inventory_before),

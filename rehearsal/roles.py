@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol, runtime_checkable
 
+from pydantic import SecretStr
+
 from rehearsal.deployment import DatabaseSpec, Deployment, StoreSpec
 from rehearsal.inventory import Inventory
 from rehearsal.journal import Journal
@@ -88,6 +90,15 @@ class Coordinates:
         return f"host={self.host} port={self.port} dbname={self.dbname} user={self.user} {self.options}".rstrip()
 
 
+@dataclass(frozen=True)
+class S3Coordinates:
+    """How the harness reaches an S3 server: `endpoint` is a URL on loopback; the keys are of that server alone."""
+
+    endpoint: str
+    access_key: str = field(repr=False)
+    secret_key: SecretStr = field(repr=False)
+
+
 @runtime_checkable
 class Cluster(Protocol):
     """A throwaway cluster with Chipster's data tier. Everything it touches, the same run created.
@@ -147,6 +158,14 @@ class Cluster(Protocol):
 
     def reach(self, database: DatabaseSpec) -> AbstractContextManager[Coordinates]:
         """A way to the database for psycopg; on Kubernetes a port-forward that ends with the context."""
+
+    def serve_s3(self, storage: Path, *, to_write: bool) -> AbstractContextManager[S3Coordinates] | None:
+        """An S3 server inside the cluster, each folder of `storage` a bucket; None on a level that has no place for
+        one: the harness then starts its own on loopback.
+
+        What lies in `storage` is served when the context opens. Opened `to_write`, what the buckets hold when the block
+        ends without an error takes the place of what lay there. Each way every file is compared by SHA-256. Raises
+        EnvironmentUnfit, StreamError, WaitTimeout, Refused."""
 
     def hook_environment(self) -> Mapping[str, str]:
         """What this level adds to the environment of the site's own commands (`KUBECONFIG`, `REHEARSAL_FILES`)."""

@@ -12,13 +12,14 @@ import secrets
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rehearsal import __version__
+from rehearsal.builtin_backup.service_file import read_service_file
 from rehearsal.chipster.manifests import make_stand_ins
 from rehearsal.chipster.seeding import Seed
 from rehearsal.clusters.choosing import ClusterSession, Wish, open_session
@@ -28,6 +29,7 @@ from rehearsal.interrupts import hold_interrupts
 from rehearsal.journal import JOURNAL, Journal, Listener, Redactor
 from rehearsal.judging import judge
 from rehearsal.lifetime import close_cluster, own_ourselves, seeded_stores
+from rehearsal.methods.builtin_s3 import BuiltinS3
 from rehearsal.options import Options
 from rehearsal.performance import Setting
 from rehearsal.record import Record, Trouble, read_record, write_record
@@ -115,6 +117,9 @@ class Run:
         self.deployment: Deployment = make_deployment(values)
         self._values_copy = redact_values(values)
         self._redactor = Redactor(self.deployment.secrets())
+        self._service = read_service_file(self.options.backup_service) if self.options.backup_service else None
+        if self._service is not None:
+            self._redactor.learn(self._service.secrets())
         wish = Wish(
             self.options.cluster,
             self.options.pg_bin,
@@ -171,10 +176,20 @@ class Run:
         performed.report = write_reports(performed.folder, record, judgement, redactor=self._redactor)
 
     def explain_absence(self, scenario: Scenario) -> str:
-        """Why this deployment cannot lose what the scenario loses; "" when it can."""
-        if self.deployment.playing(scenario.loses):
-            return ""
-        return f"values.yaml disables {', '.join(scenario.loses)}"
+        """Why this run cannot rehearse the scenario; "" when it can."""
+        if not self.deployment.playing(scenario.loses):
+            return f"values.yaml disables {', '.join(scenario.loses)}"
+        if self._service is not None and isinstance(scenario.method, BuiltinS3):
+            damages = "its damage is to a set of the stand-in's" if scenario.tampering is not None else ""
+            reason = damages or scenario.method.why_stand_in()
+            return f"--backup-service: {reason}" if reason else ""
+        return ""
+
+    def _with_service(self, scenario: Scenario) -> Scenario:
+        """The scenario with its set written by the real services, where they were named."""
+        if self._service is None or not isinstance(scenario.method, BuiltinS3):
+            return scenario
+        return replace(scenario, method=scenario.method.written_by(self._service))
 
     def perform(self, scenario: Scenario) -> Performed:
         """Rehearse one scenario, judge it, write its reports.
@@ -182,6 +197,7 @@ class Run:
         Raises:
             KeyboardInterrupt: interrupted; what was created is removed, and the reports say how far it came.
         """
+        scenario = self._with_service(scenario)
         folder = self.folder / scenario.name
         journal = Journal(folder / JOURNAL, self._redactor, self.listeners)
         failure: RehearsalError | None = None
@@ -248,6 +264,7 @@ class Run:
             command=options.repeat(scenario.name, self.session.level),
             open_store=seeded_stores(seed, options.show_values),
             notes=self._notes(),
+            before_backup=site_command("--before-backup", options.before_backup),
             after_backup=site_command("--after-backup", options.after_backup),
             after_restore=site_command("--after-restore", options.after_restore),
             start_services=site_command("--start-services", options.start_services),
@@ -264,6 +281,8 @@ class Run:
             notes.append(f"passwords generated for the throwaway system: {made_up}")
         if self.deployment.disabled:
             notes.append(f"disabled in values.yaml, so not rehearsed: {', '.join(self.deployment.disabled)}")
+        if self._service is not None:
+            notes.append(f"--backup-service: sets of builtin-s3 are written and sealed by {self._service.told}")
         notes += [f"no claim protects {store.name}: hostPath" for store in self.deployment.stores if store.host_path]
         return tuple(notes)
 

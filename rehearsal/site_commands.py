@@ -1,9 +1,9 @@
-"""The site's own commands between the phases: `--after-backup`, `--after-restore` and `--start-services`.
+"""The site's own commands between the phases: before and after the backup, after the restore, and `--start-services`.
 
-A site carries its backup set through its own backup system and back, runs a post-restore step of its own, or starts
-the services on what was restored, which migrate it. The command gets what it needs in its environment, passwords
-through a PGPASSFILE that is gone afterwards; whatever it changes must be seen by the checks like any other damage. A
-non-zero status makes the rehearsal INCONCLUSIVE.
+A site starts the services that make the backup, carries its set through its own backup system and back, runs a
+post-restore step of its own, or starts the services on what was restored, which migrate it. The command gets what it
+needs in its environment, passwords through a PGPASSFILE that is gone afterwards; whatever it changes must be seen by
+the checks like any other damage. A non-zero status makes the rehearsal INCONCLUSIVE.
 """
 
 from __future__ import annotations

@@ -15,8 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from rehearsal.backup_config import BackupConfig, Remark, read_backup_config
 from rehearsal.builtin_backup.folder_places import open_folder
 from rehearsal.builtin_backup.keys import Keyring
@@ -27,6 +25,7 @@ from rehearsal.builtin_backup.retention import Rules
 from rehearsal.builtin_backup.s3_access import S3Access, parse_s3_url
 from rehearsal.builtin_backup.s3_bucket import S3Bucket
 from rehearsal.builtin_backup.scratch import scratch_folder
+from rehearsal.builtin_backup.secret_files import read_secret
 from rehearsal.builtin_backup.unsealing import Unsealer
 from rehearsal.builtin_backup.verification import Verification
 from rehearsal.builtin_backup.verifying import Tell, Wanted, verify_backups
@@ -36,7 +35,6 @@ from rehearsal.journal import Journal, Redactor
 from rehearsal.shell import Shell
 from rehearsal.values import make_deployment, read_values
 
-_LONGEST_PASSPHRASE = 4096
 _MOST_JOBS = 64
 
 
@@ -135,7 +133,9 @@ def open_verifier(arguments: argparse.Namespace) -> Iterator[Verifier]:
     values = read_values(arguments.values)
     deployment = make_deployment(values) if arguments.values else None
     config = read_backup_config(values.tree) if arguments.values else None
-    passphrase = _read_passphrase(arguments.passphrase_file)
+    passphrase = None
+    if arguments.passphrase_file is not None:
+        passphrase = read_secret(arguments.passphrase_file, "passphrase")
     if passphrase is None and config is not None and config.chosen.passphrase.get_secret_value():
         passphrase = config.chosen.passphrase
     redactor = Redactor([passphrase.get_secret_value()] if passphrase else [])
@@ -197,27 +197,6 @@ def _open_bucket(url: str, arguments: argparse.Namespace, config: BackupConfig |
             ca_file=arguments.ca_file,
         )
     )
-
-
-def _read_passphrase(path: Path | None) -> SecretStr | None:
-    """The file's only line.
-
-    Raises:
-        UsageError: it cannot be read, or holds no such line.
-    """
-    if path is None:
-        return None
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(_LONGEST_PASSPHRASE + 1)
-        text = raw.decode("utf-8").removesuffix("\n").removesuffix("\r")
-    except OSError as error:
-        raise UsageError(f"the passphrase cannot be read: {error.strerror}", where=str(path)) from None
-    except UnicodeDecodeError:
-        raise UsageError("this is no passphrase: not UTF-8", where=str(path)) from None
-    if not text or "\n" in text or "\0" in text or len(raw) > _LONGEST_PASSPHRASE:
-        raise UsageError("this is no passphrase; wanted one line of text", where=str(path))
-    return SecretStr(text)
 
 
 def _remark(shell: Shell, config: BackupConfig | None, scratch: Path) -> list[Remark]:

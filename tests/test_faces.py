@@ -208,6 +208,58 @@ def test_a_site_command_that_fails_is_inconclusive(tmp_path: Path) -> None:
     assert owned_left(tmp_path) == []
 
 
+def test_what_a_site_does_before_the_backup_is_in_it(tmp_path: Path) -> None:
+    add = 'psql -q "$REHEARSAL_DSN_AUTH" -c "CREATE TABLE made_by_a_service (k int PRIMARY KEY)"'
+    done = rehearse(tmp_path, "lose-auth", "--before-backup", add)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = read_report(tmp_path, "lose-auth")
+    names = [phase["name"] for phase in report["phases"]]
+    assert names[names.index("seed") : names.index("back up")] == [
+        "seed",
+        "before-backup command",
+        "nonce",
+        "inventory before",
+    ]
+    assert "--before-backup" in report["command"]
+    assert "made_by_a_service" in (tmp_path / "latest" / "lose-auth" / "backup" / "auth.sql").read_text()
+
+
+def test_the_services_are_asked_only_for_what_they_can_write(tmp_path: Path) -> None:
+    service = tmp_path / "service.yaml"
+    (tmp_path / "token").write_text("a-token-of-nobody")
+    service.write_text(
+        "backup-admin: http://127.0.0.1:9/backup\nfile-broker-admin: http://127.0.0.1:9/files\n"
+        "token-file: token\nbucket: s3://theirs\nendpoint: http://127.0.0.1:9\n"
+    )
+    names = ("s3-lose-session-db-incremental", "control-s3-wrong-key")
+    done = rehearse(tmp_path / "runs", *names, "--backup-service", str(service))
+    assert done.returncode == 2
+    assert "--backup-service: the nights before the last are written by the stand-in alone" in done.stdout
+    assert "--backup-service: its damage is to a set of the stand-in's" in done.stdout
+    missing = rehearse(tmp_path / "runs", "s3-lose-files", "--backup-service", str(tmp_path / "none.yaml"))
+    assert missing.returncode == 2
+    assert "none.yaml: cannot be read: No such file" in missing.stderr
+
+
+def test_services_that_nobody_reaches_make_it_inconclusive_and_the_report_names_them(tmp_path: Path) -> None:
+    service = tmp_path / "service.yaml"
+    (tmp_path / "token").write_text("a-token-of-nobody")
+    service.write_text(
+        "backup-admin: http://127.0.0.1:9/backup\nfile-broker-admin: http://127.0.0.1:9/files\n"
+        "token-file: token\nbucket: s3://theirs\nendpoint: http://127.0.0.1:9\n"
+    )
+    done = rehearse(tmp_path / "runs", "s3-lose-files", "--backup-service", str(service))
+    assert done.returncode == 2
+    report = read_report(tmp_path / "runs", "s3-lose-files")
+    assert report["verdict"] == "INCONCLUSIVE"
+    assert report["method"] == "builtin-s3 (full, written by Chipster's own services)"
+    assert any(
+        "are written and sealed by Chipster's own services at http://127.0.0.1:9/backup" in n for n in report["notes"]
+    )
+    assert "--backup-service" in report["command"]
+    assert "a-token-of-nobody" not in done.stdout + done.stderr + str(report)
+
+
 def test_a_set_that_a_site_command_spoils_is_seen(tmp_path: Path) -> None:
     done = rehearse(tmp_path, "lose-auth", "--after-backup", 'truncate -s -100 "$REHEARSAL_BACKUP_SET/auth.sql"')
     assert done.returncode == 1

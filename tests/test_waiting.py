@@ -29,3 +29,16 @@ def test_an_exception_of_the_question_is_not_swallowed():
 
     with pytest.raises(ValueError, match="broken"):
         wait_until(ask, 30, "an answer")
+
+
+def test_how_often_it_asks_is_up_to_whoever_pays_for_it() -> None:
+    asked: dict[float, int] = {}
+
+    def ask(pause: float) -> bool:
+        asked[pause] = asked.get(pause, 0) + 1
+        return False
+
+    for pause in (0.01, 0.3):
+        with pytest.raises(WaitTimeout):
+            wait_until(lambda pause=pause: ask(pause), 0.3, "nothing", longest_pause=pause)
+    assert asked[0.01] > 2 * asked[0.3] > 0

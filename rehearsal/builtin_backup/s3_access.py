@@ -108,7 +108,7 @@ class S3Access:
                 max_pool_connections=_CONNECTIONS,
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
-                proxies={} if _is_loopback(self.endpoint) else None,
+                proxies={} if is_loopback(self.endpoint) else None,
             ),
         )
 
@@ -166,7 +166,8 @@ def _check_authorities(ca_file: Path) -> None:
         ) from error
 
 
-def _is_loopback(endpoint: str) -> bool:
+def is_loopback(endpoint: str) -> bool:
+    """Whether a URL leads to this machine alone."""
     host = urlsplit(endpoint).hostname or ""
     try:
         return ip_address(host).is_loopback

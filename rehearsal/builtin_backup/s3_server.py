@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from rehearsal.builtin_backup.folder_places import FolderBucket
 from rehearsal.builtin_backup.s3_access import S3Access
+from rehearsal.clusters import rclone
 from rehearsal.errors import EnvironmentUnfit, RehearsalError, WaitTimeout
 from rehearsal.shell import Process, Server, Shell, default_environment
 from rehearsal.waiting import wait_until
@@ -114,24 +115,11 @@ class S3Server:
                 self._server.kill()
 
     def _describe(self) -> Process:
-        # rclone takes any of its flags from RCLONE_…; this one is CSV, hence the quotes
-        key = f'"{self.access_key},{self.secret_key.get_secret_value()}"'
         environment = default_environment()
         environment.pop("HOME", None)  # nothing of the user's is read or written
-        argv = (
-            find_rclone(),
-            "serve",
-            "s3",
-            "--addr=127.0.0.1:0",
-            "--config=/dev/null",
-            f"--cache-dir={self.storage}.cache",
-            # how long it may believe what it listed; with 0 its timer fires without a pause and takes a whole core
-            "--dir-cache-time=1ms",
-            "--poll-interval=0s",
-            "--etag-hash=",
-            str(self.storage),
-        )
-        return Process(argv, env={**environment, "RCLONE_AUTH_KEY": key})
+        environment[rclone.KEY_VARIABLE] = rclone.write_key(self.access_key, self.secret_key.get_secret_value())
+        argv = rclone.serve_folder(find_rclone(), "127.0.0.1:0", f"{self.storage}.cache", str(self.storage))
+        return Process(argv, env=environment)
 
     def _wait_for_address(self, server: Server, begin: int) -> str:
         def look() -> str:

@@ -36,6 +36,9 @@ from rehearsal.builtin_backup.sealing import Sealed
 from rehearsal.builtin_backup.sources import Source, SourceFile
 from rehearsal.errors import RehearsalError
 
+NO_DATABASE_BACKUP = "without a gpg key or a passphrase the service makes no backup of any database"
+SET_A_KEY = "set `deployments.backup.configs.backup-gpg-public-key` or `…backup-gpg-passphrase`"
+
 _CHUNK = 1 << 20
 _SPOOL = 8 << 20  # bytes of a list kept in memory; a longer one goes to a temporary file
 _ENCRYPTED = ".lz4.gpg"
@@ -116,9 +119,9 @@ def write_database_backup(
     """
     if sealer.suffix != _ENCRYPTED:
         raise RehearsalError(
-            "without a gpg key or a passphrase the service makes no backup of any database",
+            NO_DATABASE_BACKUP,
             where=role,
-            hint="set `deployments.backup.configs.backup-gpg-public-key` or `…backup-gpg-passphrase`",
+            hint=SET_A_KEY,
         )
     name = make_name(database_source(role), nanoseconds)
     path = dump_path(name)

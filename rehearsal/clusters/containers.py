@@ -234,6 +234,9 @@ class ContainersCluster:
         password = database.password.get_secret_value()
         yield Coordinates("127.0.0.1", port, database.db_name, "postgres", password, _CONNECTION)
 
+    def serve_s3(self, storage: Path, *, to_write: bool) -> None:
+        """There is none: a process of the harness on loopback serves the folder as it lies there."""
+
     def hook_environment(self) -> Mapping[str, str]:
         return {}
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rehearsal.clusters import rclone
 from rehearsal.errors import EnvironmentUnfit
 
 STAND_IN = "REHEARSAL_WORKLOAD_IMAGE"
@@ -68,7 +69,7 @@ def find_kind_tools(environment: Mapping[str, str] | None = None) -> KindTools:
     if missing:
         raise EnvironmentUnfit(f"no kind kit, and {' and '.join(missing)} not on the PATH", where=str(kit), hint=_HINT)
     stand_in = environment.get(STAND_IN, "")
-    images = f"{stand_in} ({STAND_IN}) in place of the images" if stand_in else "the images"
+    images = f"{stand_in} ({STAND_IN}) in place of the images" if stand_in else f"{rclone.IMAGE} for S3, the images"
     return KindTools(
         kind=Path(str(found["kind"])).absolute(),
         kubectl=Path(str(found["kubectl"])).absolute(),

@@ -10,24 +10,24 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from rehearsal.clusters.exec_forward import ExecForward
-from rehearsal.clusters.forward import Forward
 from rehearsal.clusters.guard import MARKER, Guard
 from rehearsal.clusters.kube_logs import collect_logs
 from rehearsal.clusters.kube_reads import KubeReads, read_address
 from rehearsal.clusters.kubectl import Kubectl
 from rehearsal.clusters.metered_exec import run_metered
 from rehearsal.clusters.pod_copies import PodCopies
+from rehearsal.clusters.pod_ports import PodPorts
 from rehearsal.clusters.pod_waits import PodWaits
+from rehearsal.clusters.s3_pod import S3Images, S3Pod
 from rehearsal.deployment import DatabaseSpec, Deployment, StoreSpec
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, RehearsalError, StreamError, WaitTimeout
 from rehearsal.journal import Journal
-from rehearsal.roles import ByteSource, ClaimIdentity, Coordinates, ExecResult
+from rehearsal.roles import ByteSource, ClaimIdentity, Coordinates, ExecResult, S3Coordinates
 from rehearsal.shell import Shell
 
 MakeManifests = Callable[[Deployment, str, str], list[dict[str, Any]]]
@@ -37,6 +37,7 @@ folder of the node below which every hostPath is put. `chipster.manifests.make_s
 _HOST_ROOT = "/var/local/chipster-rehearsal"
 _READY_DEADLINE = 300.0
 _GONE_DEADLINE = 120.0
+_DATABASE_PORT = 5432
 _CONNECTION = "sslmode=disable gssencmode=disable keepalives_idle=30 keepalives_interval=10 keepalives_count=6"
 
 
@@ -96,8 +97,8 @@ class KubernetesCluster:
         self._guard = Guard(self._reads, site.kubeconfig, self.namespace, nonce, address)
         self._waits = PodWaits(self._reads, self._kubectl)
         self._copies = PodCopies(self._kubectl, self.exec, scratch, site.tries)
-        self._forwards: dict[str, Forward | ExecForward] = {}
-        self._forwarded: dict[str, str] = {}  # the UID of the pod that each forward leads to
+        self._ports = PodPorts(self._kubectl, self._reads, scratch)
+        self._s3 = S3Pod(self._kubectl, self._reads, self._waits, self._guard, self.exec, self._ports.open, scratch)
         self._deployment: Deployment | None = None
         self._versions: dict[str, str] = {}
         self.does_not_prove = limit_proof(site.image)
@@ -147,7 +148,7 @@ class KubernetesCluster:
         pods = [spec.pod for spec in self._require_deployment().stores if spec.workload == workload]
         self._guard.check(f"scale {workload} to {replicas}")
         for pod in pods[replicas:]:
-            self._close_forward(pod)
+            self._ports.close(pod)
         self._kubectl.run("scale", "--replicas", str(replicas), f"sts/{workload}")
         self._waits.wait_gone(lambda state: state.name in pods[replicas:], _GONE_DEADLINE)
         self._waits.wait_ready(pods[:replicas], _READY_DEADLINE)
@@ -246,37 +247,18 @@ class KubernetesCluster:
         """
         yield Coordinates(
             "127.0.0.1",
-            self._open_port(database.pod),
+            self._ports.open(database.pod, _DATABASE_PORT),
             database.db_name,
             "postgres",
             database.password.get_secret_value(),
             _CONNECTION,
         )
 
-    def _open_port(self, pod: str) -> int:
-        state = self._reads.read_pod(pod)
-        if state is not None and self._forwarded.get(pod) != state.uid:
-            self._close_forward(pod)  # it leads to a pod that is gone, and would say so only to the next caller
-            self._forwarded[pod] = state.uid
-        forward = self._forwards.get(pod)
-        if forward is None:
-            forward = Forward(self._kubectl, pod, 5432, self._scratch / f"forward-{pod}.log")
-        try:
-            port = forward.open()
-        except (EnvironmentUnfit, WaitTimeout) as error:
-            if isinstance(forward, ExecForward) or state is None:
-                raise
-            self._journal.note(f"no forward to {pod} can be held, each connection goes through exec: {error.what}")
-            forward.close()
-            forward = ExecForward(self._kubectl, pod, 5432, self._scratch / f"way-{pod}.log")
-            port = forward.open()
-        self._forwards[pod] = forward
-        return port
-
-    def _close_forward(self, pod: str) -> None:
-        forward = self._forwards.pop(pod, None)
-        if forward is not None:
-            forward.close()
+    def serve_s3(self, storage: Path, *, to_write: bool) -> AbstractContextManager[S3Coordinates]:
+        """A pod of this namespace, which lives until `close`."""
+        deployment = self._require_deployment()
+        images = S3Images(self._site.image, deployment.postgres_image, deployment.image_pull_policy)
+        return self._s3.serve(storage, images, to_write=to_write)
 
     def hook_environment(self) -> Mapping[str, str]:
         return {"KUBECONFIG": str(self._site.kubeconfig), "REHEARSAL_NAMESPACE": self.namespace}
@@ -317,8 +299,7 @@ class KubernetesCluster:
             Refused: the namespace is not this run's; nothing was deleted.
             EnvironmentUnfit: something is left.
         """
-        for pod in tuple(self._forwards):
-            self._close_forward(pod)
+        self._ports.close_all()
         try:
             if self._reads.namespace_exists():
                 self._guard.check("delete the namespace")

@@ -283,6 +283,9 @@ class LocalCluster:
         password = database.password.get_secret_value()
         yield Coordinates("127.0.0.1", server.port, database.db_name, SUPERUSER, password)
 
+    def serve_s3(self, storage: Path, *, to_write: bool) -> None:
+        """There is none: a process of the harness on loopback serves the folder as it lies there."""
+
     def hook_environment(self) -> Mapping[str, str]:
         files = next((pod for pod in self._pods.values() if pod.name == "file-storage-0"), None)
         # the user's own tools first; psql from our binaries where the machine has none

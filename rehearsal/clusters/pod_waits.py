@@ -74,6 +74,21 @@ class PodWaits:
         state = self.reads.read_pod(pod)
         return state.phase if state else "gone"
 
+    def wait_settled(self, pod: str, deadline: float) -> PodState:
+        """The pod when it is ready, or has ended.
+
+        Raises:
+            WaitTimeout: the deadline passed, or it cannot become ready.
+        """
+        last: list[PodState] = []
+
+        def unsettled(seen: Sequence[PodState]) -> list[str]:
+            last[:] = [s for s in seen if s.name == pod and (s.ready or s.phase in ("Succeeded", "Failed"))]
+            return [] if last else [pod]
+
+        self._wait(unsettled, deadline, "ready")
+        return last[0]
+
     def wait_claim_gone(self, claim: str, uid: str, deadline: float) -> None:
         """Return when the claim of that identity is gone."""
         end = time.monotonic() + deadline

@@ -1,52 +1,48 @@
 """Method `builtin-s3`: the server's own backup to S3, as Chipster's `backup` service and its archive server make it.
 
 The set is written by a STAND-IN for those services, in their format, from the pods: a throwaway system has the data
-tier alone. What is rehearsed is the restore: a bucket or an archive directory of that format, read, decrypted,
-decompressed and brought back as the manual says (copy it back, `gpg --decrypt F.lz4.gpg | lz4 -d` for every file, then
-as with kubectl). Its dumps have no `--clean`, so a database must be empty before (facts, trap 5).
+tier alone. Where a site runs the real services on it, they are asked instead, by their admin calls. What is rehearsed
+is the restore: a bucket or an archive directory of that format, read, decrypted, decompressed and brought back as the
+manual says (copy it back, `gpg --decrypt F.lz4.gpg | lz4 -d` for every file, then as with kubectl). Its dumps have no
+`--clean`, so a database must be empty before (facts, trap 5).
 """
 
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from rehearsal.backup_set import Artefact, Manifest, write_atomically, write_manifest
-from rehearsal.builtin_backup.archive_server import ArchiveServer
 from rehearsal.builtin_backup.chain import find_latest
 from rehearsal.builtin_backup.folder_places import ArchiveFolder, FolderBucket
 from rehearsal.builtin_backup.keys import Keyring
-from rehearsal.builtin_backup.names import BackupName, database_source
+from rehearsal.builtin_backup.names import BackupName
 from rehearsal.builtin_backup.places import Place
+from rehearsal.builtin_backup.real_writer import RealService
 from rehearsal.builtin_backup.restoring import Restored, open_dump, restore_files
+from rehearsal.builtin_backup.s3_access import S3Access
 from rehearsal.builtin_backup.s3_bucket import S3Bucket
 from rehearsal.builtin_backup.s3_server import S3Server
 from rehearsal.builtin_backup.scratch import scratch_folder
 from rehearsal.builtin_backup.set_layout import BUCKET, archive_folder, bucket_folder, storage_of_server
 from rehearsal.builtin_backup.unsealing import Unsealer
-from rehearsal.builtin_backup.writer import Seals, latest_archived, write_database_backup, write_files_backup
 from rehearsal.chipster import runbook
 from rehearsal.deployment import DatabaseSpec, FilesSpec, StoreSpec
 from rehearsal.errors import RehearsalError
 from rehearsal.methods.kubectl_copy import VALUES_COPY, KubectlCopy, feed_dump, list_artefact
-from rehearsal.methods.pod_files import PodFiles
 from rehearsal.methods.set_remarks import examine_places
+from rehearsal.methods.stand_in_nights import RestoreFrom, StandInNights, source_of
 from rehearsal.methods.throwaway_keys import SealKind, open_keyring, open_sealer
 from rehearsal.packing import pack_tree
 from rehearsal.record import FOLDERS
 from rehearsal.roles import SetRemark, Stage
 from rehearsal.shell import Shell
 
-_NIGHT = 86_400 * 10**9
-_CHUNK = 1 << 20
-_NIGHTS_BEFORE = {"full": (), "incremental": (2, 1), "archive": (1,)}
-"""Before the last night, oldest first. After two archived nights the bucket has dropped the first one, and an
-incremental backup refers to files that the archive alone has."""
+_RUNBOOK = "Chipster manual, Server backups: built-in backup to S3 and its restore; the set is written by "
 _WORDS: dict[SealKind, str] = {
     "public-key": "encrypted to a public key",
     "passphrase": "encrypted with a passphrase",
@@ -64,17 +60,17 @@ class BuiltinS3:
         sealed_by: how packages are encrypted. With `none` the real service makes no backup of a database (trap 16).
         databases_by: `kubectl` for the mixed way: databases as the manual's other method has it.
         only_into_empty: look whether a database is empty before its dump is restored; False: what would happen.
+        service: the real services, which write the set in place of the stand-in, sealed as their settings say; see
+            `written_by`.
     """
 
-    restore_from: Literal["full", "incremental", "archive"] = "full"
+    restore_from: RestoreFrom = "full"
     sealed_by: SealKind = "public-key"
     databases_by: Literal["builtin", "kubectl"] = "builtin"
     only_into_empty: bool = True
     not_carried: tuple[str, ...] = (FOLDERS,)
-    runbook: str = (
-        "Chipster manual, Server backups: built-in backup to S3 and its restore; the set is written by a stand-in for "
-        "Chipster's backup service and archive server"
-    )
+    runbook: str = f"{_RUNBOOK}a stand-in for Chipster's backup service and archive server"
+    service: RealService | None = None
 
     def __post_init__(self) -> None:
         if self.sealed_by == "none" and self.databases_by == "builtin":
@@ -83,7 +79,26 @@ class BuiltinS3:
     @property
     def name(self) -> str:
         mixed = ", databases by kubectl-copy" if self.databases_by == "kubectl" else ""
-        return f"builtin-s3 ({self.restore_from}, {_WORDS[self.sealed_by]}{mixed})"
+        sealed = "written by Chipster's own services" if self.service else _WORDS[self.sealed_by]
+        return f"builtin-s3 ({self.restore_from}, {sealed}{mixed})"
+
+    def why_stand_in(self) -> str:
+        """Why only the stand-in can write this set; "" where the real services can too."""
+        if self.restore_from != "full":
+            return "the nights before the last are written by the stand-in alone"
+        if self.sealed_by == "none":
+            return "whether packages are encrypted is up to the service's own settings"
+        return ""
+
+    def written_by(self, service: RealService) -> BuiltinS3:
+        """The same, its set written by the real services.
+
+        Raises:
+            ValueError: they cannot; see `why_stand_in`.
+        """
+        if reason := self.why_stand_in():
+            raise ValueError(reason)
+        return replace(self, service=service, runbook=_RUNBOOK + service.told)
 
     def back_up(self, stage: Stage) -> None:
         """One night's backup; for an incremental or an archive nights before it, of some of the files.
@@ -91,6 +106,7 @@ class BuiltinS3:
         Raises:
             StreamError: what arrived is not what left the pod.
             EnvironmentUnfit: gpg or rclone is missing, or the disk under the run's folder is full.
+            RehearsalError: the real services made no backup.
         """
         stage.backup_folder.mkdir(parents=True, exist_ok=True)
         stage.private.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -98,12 +114,13 @@ class BuiltinS3:
         if self.databases_by == "kubectl":
             databases = [store for store in stage.stores if store.kind == "database"]
             artefacts += [KubectlCopy().back_up_store(stage, store) for store in databases]
-        with (
-            self._serve(stage) as bucket,
-            scratch_folder() as scratch,
-            open_sealer(Shell(stage.journal), self.sealed_by, stage.private, scratch) as sealer,
-        ):
-            self._write_nights(stage, bucket, sealer)
+        stores = [store for store in stage.stores if self._is_ours(store)]
+        if self.service is None:
+            self._write_as_stand_in(stage, stores)
+        else:
+            bucket_folder(stage.backup_folder).mkdir(parents=True)
+            bucket = FolderBucket(bucket_folder(stage.backup_folder))
+            self.service.write(bucket, [source_of(store) for store in stores], stage.journal)
         write_atomically(stage.backup_folder / VALUES_COPY, stage.values_copy)
         artefacts.append(list_artefact(stage, VALUES_COPY, "file", source="values.yaml, secrets removed"))
         artefacts += self._list_objects(stage)
@@ -111,9 +128,17 @@ class BuiltinS3:
         manifest = Manifest(method=self.name, run=stage.run_id, artefacts=tuple(artefacts), tool_versions=versions)
         write_manifest(stage.backup_folder, manifest)
 
+    def _write_as_stand_in(self, stage: Stage, stores: Sequence[StoreSpec]) -> None:
+        with (
+            self._serve(stage, to_write=True) as bucket,
+            scratch_folder() as scratch,
+            open_sealer(Shell(stage.journal), self.sealed_by, stage.private, scratch) as sealer,
+        ):
+            StandInNights(stage, bucket, sealer, stores).write(self.restore_from)
+
     def _list_objects(self, stage: Stage) -> Iterator[Artefact]:
         """Every object of the bucket and every file of the archive, for the manifest."""
-        owners = {_source(store): store.name for store in stage.stores}
+        owners = {source_of(store): store.name for store in stage.stores}
         bucket = bucket_folder(stage.backup_folder)
         archive = archive_folder(stage.backup_folder)
         places: list[tuple[Path, Place]] = [(bucket, FolderBucket(bucket))]
@@ -128,7 +153,7 @@ class BuiltinS3:
 
     def examine(self, stage: Stage) -> tuple[SetRemark, ...]:
         """What `rehearsal verify-backup` says of the set, for the stores that are lost."""
-        wanted = {_source(store) for store in stage.lost if self._is_ours(store)}
+        wanted = {source_of(store) for store in stage.lost if self._is_ours(store)}
         if not wanted:
             return ()
         with self._open(stage) as (places, unsealer, keyring):
@@ -153,60 +178,19 @@ class BuiltinS3:
     def _is_ours(self, store: StoreSpec) -> bool:
         return store.kind == "files" or self.databases_by == "builtin"
 
-    # -- writing ------------------------------------------------------------------------------------------------------
-
-    def _write_nights(self, stage: Stage, bucket: S3Bucket, sealer: Seals) -> None:
-        last = time.time_ns()
-        archive = ArchiveServer(bucket, archive_folder(stage.backup_folder))
-        for before in _NIGHTS_BEFORE[self.restore_from]:
-            night = last - before * _NIGHT
-            stage.journal.note(f"{before} nights before: the files that were there by then, archived in the morning")
-            self._write_night(stage, bucket, sealer, night, before)
-            _archive(stage, archive, night)
-        self._write_night(stage, bucket, sealer, last, 0)
-        if self.restore_from == "archive":
-            _archive(stage, archive, last)
-
-    def _write_night(self, stage: Stage, bucket: S3Bucket, sealer: Seals, night: int, before: int) -> None:
-        for store in stage.stores:
-            if not self._is_ours(store):
-                continue
-            if store.kind == "database":
-                self._write_database(stage, bucket, sealer, store, night)
-            else:
-                source = PodFiles(stage, store, lambda path: _was_there(path, before))
-                write_files_backup(
-                    bucket,
-                    source,
-                    sealer,
-                    storage_id=store.pod,
-                    nanoseconds=night,
-                    archived=latest_archived(bucket, store.pod),
-                    tell=stage.journal.note,
-                )
-
-    def _write_database(self, stage: Stage, bucket: S3Bucket, sealer: Seals, store: DatabaseSpec, night: int) -> None:
-        cluster = stage.cluster
-        stage.report_command(store.name, cluster.exec(store.pod, runbook.vacuum_large_objects(store)))
-        dump = stage.private / f"{store.name}.sql"
-        try:
-            stage.report_command(store.name, cluster.exec(store.pod, runbook.dump_plainly(store), stdout=dump))
-            with dump.open("rb") as stream:
-                chunks = iter(lambda: stream.read(_CHUNK), b"")
-                write_database_backup(bucket, sealer, role=store.role, dump=chunks, nanoseconds=night)
-        finally:
-            dump.unlink(missing_ok=True)
-
     # -- reading ------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _serve(self, stage: Stage) -> Iterator[S3Bucket]:
-        """The bucket, over S3: a server of our own on the set's folder, for as long as it is needed."""
+    def _serve(self, stage: Stage, *, to_write: bool = False) -> Iterator[S3Bucket]:
+        """The bucket, over S3, from the set's folder and into it: the cluster's server, or a process of our own."""
         storage = storage_of_server(stage.backup_folder)
         bucket_folder(stage.backup_folder).mkdir(parents=True, exist_ok=True)
-        stage.logs.mkdir(parents=True, exist_ok=True)
-        with S3Server(Shell(stage.journal), storage, stage.logs / "s3-server.log", buckets=(BUCKET,)) as server:
-            yield S3Bucket(server.access(BUCKET))
+        inside = stage.cluster.serve_s3(storage, to_write=to_write)
+        log = stage.logs / "s3-server.log"
+        with inside or S3Server(Shell(stage.journal), storage, log, buckets=(BUCKET,)) as server:
+            yield S3Bucket(
+                S3Access(server.endpoint, BUCKET, access_key=server.access_key, secret_key=server.secret_key)
+            )
 
     @contextmanager
     def _open(self, stage: Stage) -> Iterator[tuple[Sequence[Place], Unsealer, Keyring]]:
@@ -218,7 +202,8 @@ class BuiltinS3:
                 places.append(stack.enter_context(self._serve(stage)))
             if self.restore_from != "full":
                 places.append(ArchiveFolder(archive_folder(stage.backup_folder)))
-            keyring = stack.enter_context(open_keyring(shell, stage.private))
+            keys = self.service.open_keyring(shell) if self.service else open_keyring(shell, stage.private)
+            keyring = stack.enter_context(keys)
             scratch = stack.enter_context(scratch_folder())
             yield places, Unsealer(shell, keyring, scratch), keyring
 
@@ -247,7 +232,7 @@ class BuiltinS3:
 @contextmanager
 def _restoring(stage: Stage, store: StoreSpec, places: Sequence[Place]) -> Iterator[tuple[BackupName | None, Path]]:
     """The newest complete backup of a store, and a folder for what is opened of it, which goes with the block."""
-    name = find_latest(places, _source(store))
+    name = find_latest(places, source_of(store))
     if name is None:
         stage.journal.note(f"no backup of {store.name} to restore: none is complete")
     folder = stage.private / "restored"
@@ -256,22 +241,6 @@ def _restoring(stage: Stage, store: StoreSpec, places: Sequence[Place]) -> Itera
         yield name, folder
     finally:
         shutil.rmtree(folder)
-
-
-def _archive(stage: Stage, archive: ArchiveServer, night: int) -> None:
-    """A round of the archive server, half a day after the backup; what it complains of goes into the journal."""
-    for complaint in archive.run(night + _NIGHT // 2).complaints:
-        stage.journal.note(f"archive server: {complaint}")
-
-
-def _source(store: StoreSpec) -> str:
-    """The first part of the names of a store's backups."""
-    return database_source(store.role) if store.kind == "database" else store.pod
-
-
-def _was_there(path: str, nights_before: int) -> bool:
-    """Whether a file was there so many nights before the last: half of those of the night after, always the same."""
-    return sum(path.encode("utf-8", "surrogateescape")) % (1 << nights_before) == 0
 
 
 def _tell_restored(stage: Stage, store: StoreSpec, restored: Restored) -> None:

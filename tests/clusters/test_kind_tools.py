@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal.clusters import rclone
 from rehearsal.clusters.kind_tools import find_kind_tools
 from rehearsal.errors import EnvironmentUnfit
 
@@ -48,6 +49,7 @@ def test_without_a_kit_the_path_is_searched(tmp_path: Path) -> None:
     tools = find_kind_tools({"HOME": str(tmp_path), "PATH": str(tmp_path)})
     assert (tools.kind, tools.node_image, tools.workload_image) == (tmp_path / "kind", "", "")
     assert tools.reasons() == ()
+    assert f"{rclone.IMAGE} for S3" in tools.choice
     (tmp_path / "kind").unlink()
     with pytest.raises(EnvironmentUnfit, match="no kind kit, and kind not on the PATH") as caught:
         find_kind_tools({"HOME": str(tmp_path), "PATH": str(tmp_path)})
@@ -61,6 +63,7 @@ def test_without_a_kit_an_image_at_hand_may_stand_in(tmp_path: Path) -> None:
     tools = find_kind_tools({"PATH": str(tmp_path), "HOME": str(tmp_path), "REHEARSAL_WORKLOAD_IMAGE": image})
     assert tools.workload_image == image
     assert image in tools.choice
+    assert rclone.IMAGE not in tools.choice
 
 
 def test_an_incomplete_kit_is_named(tmp_path: Path) -> None:

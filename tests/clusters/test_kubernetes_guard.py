@@ -162,6 +162,7 @@ ATTEMPTS: dict[str, Attempt] = {
     "delete claim": lambda scene: scene.cluster.delete_claim("data-chipster-auth-postgresql-0"),
     "exec": lambda scene: scene.cluster.exec("file-storage-0", ["rm", "-rf", "storage"], destructive=True),
     "copy in": lambda scene: scene.cluster.copy_in(Path(__file__), "file-storage-0", "storage"),
+    "serve S3": lambda scene: scene.cluster.serve_s3(scene.kubeconfig.parent, to_write=True).__enter__(),
     "close": lambda scene: scene.cluster.close(),
 }
 destructive = pytest.mark.parametrize("attempt", ATTEMPTS.values(), ids=ATTEMPTS.keys())

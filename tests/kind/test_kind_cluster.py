@@ -13,6 +13,7 @@ import pytest
 from rehearsal.clusters.forward import Forward
 from rehearsal.clusters.kind import ThrowawayCluster
 from rehearsal.clusters.kubernetes import KubernetesCluster
+from rehearsal.clusters.pod_ports import PodPorts
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, Refused, RehearsalError, WaitTimeout
 from rehearsal.roles import Cluster
 from tests.kind.conftest import Bench
@@ -153,7 +154,7 @@ def test_another_marker_refuses_and_changes_nothing(make_bench: MakeBench) -> No
 
 def test_a_forward_that_dies_comes_back(bench: Bench) -> None:
     with bench.cluster.reach(bench.database) as there:
-        forward = bench.cluster._forwards[bench.database.pod]
+        forward = bench.cluster._ports.ways[bench.database.pod]
         assert isinstance(forward, Forward)
         assert forward._server is not None
         first = forward._server.pid
@@ -182,14 +183,14 @@ def test_where_no_forward_can_be_held_each_connection_goes_through_exec(bench: B
     wrapper.chmod(0o755)
     cluster = bench.sibling()
     cluster._kubectl = replace(cluster._kubectl, binary=wrapper)
-    cluster._forwards, cluster._forwarded = {}, {}
+    cluster._ports = PodPorts(cluster._kubectl, cluster._reads, tmp_path)
     assert ask(cluster, bench, "SELECT 40 + 2") == "42"
     many = "SELECT sum(length(t)) FROM (SELECT repeat('x', 1000000) FROM generate_series(1, 20)) AS r(t)"
     assert ask(cluster, bench, many) == "20000000"
     assert any("cannot create portforward" in str(note["message"]) for note in bench.events("note"))
-    relays = cluster._forwards[bench.database.pod]._relays  # type: ignore[union-attr]
+    relays = cluster._ports.ways[bench.database.pod]._relays  # type: ignore[union-attr]
     assert len(relays) >= 1
-    cluster._close_forward(bench.database.pod)
+    cluster._ports.close(bench.database.pod)
     assert not any(relay.alive() for relay in relays)
 
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from rehearsed import open_session
 from rehearsed import perform as perform_scenario
 
+from rehearsal.builtin_backup.s3_server import S3Server
 from rehearsal.clusters.local_session import LocalSession
+from rehearsal.journal import Journal
 from rehearsal.losses import DELETE_CLAIMS
 from rehearsal.methods import throwaway_keys
 from rehearsal.methods.builtin_s3 import BuiltinS3
 from rehearsal.record import Record
+from rehearsal.roles import Cluster, S3Coordinates
 from rehearsal.scenario import Expectation, Scenario
+from rehearsal.shell import Shell
 from rehearsal.tampering.every import REGISTRY
 from rehearsal.tampering.operators import Operator
+from rehearsal.tampering.rewiring import Rewired
 from rehearsal.verdicts import Finding, Judgement, Verdict
 
 OVER_TABLES = REGISTRY["built-in dump restored over tables that a service has made"]
@@ -63,6 +71,42 @@ def test_everything_comes_back_from_the_archive_and_no_passphrase_is_left(
     read = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(read) > 20
     assert not [path for path in read if PASSPHRASE.encode() in path.read_bytes()]
+
+
+class ServesElsewhere:
+    """Clusters with an S3 server inside, which has the set's content only while it is open, as a pod's has."""
+
+    def __init__(self, session: LocalSession, inside: Path) -> None:
+        self.session = session
+        self.inside = inside
+        self.opened: list[bool] = []
+
+    def open(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> Cluster:
+        cluster = self.session.open(folder, nonce, journal, shell)
+
+        @contextmanager
+        def serve(storage: Path, *, to_write: bool) -> Iterator[S3Coordinates]:
+            self.opened.append(to_write)
+            shutil.copytree(storage, self.inside)
+            with S3Server(shell, self.inside, self.inside.with_suffix(".log"), buckets=()) as server:
+                yield S3Coordinates(server.endpoint, server.access_key, server.secret_key)
+            if to_write:
+                shutil.rmtree(storage)
+                shutil.copytree(self.inside, storage)
+            shutil.rmtree(self.inside)
+
+        return cast(Cluster, Rewired(cluster, {"serve_s3": serve}))
+
+
+def test_a_server_inside_the_cluster_is_used_where_there_is_one(session: LocalSession, tmp_path: Path) -> None:
+    elsewhere = ServesElsewhere(session, tmp_path / "inside")
+    record, judgement = perform(
+        cast(LocalSession, elsewhere), tmp_path / "run", BuiltinS3(sealed_by="passphrase"), "session-db"
+    )
+    assert judgement.verdict is Verdict.PASS, [f.message for f in judgement.findings if f.verdict is not Verdict.PASS]
+    assert elsewhere.opened == [True, False, False]  # back up, look at the set, restore
+    assert not (tmp_path / "run" / "logs" / "s3-server.log").exists()
+    assert record.artefacts
 
 
 def test_the_latest_incremental_needs_the_archive(session: LocalSession, tmp_path: Path) -> None:
