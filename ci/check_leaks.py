@@ -15,15 +15,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+_UNSEEN = "not looked at"
 _OURS = ("rehearsal-", "chipster-rehearsal")
 _FOLDERS = (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp"))
 
 
 def ask_engine(*words: str) -> list[str]:
-    """Lines of a docker listing that name something of ours; none where there is no engine."""
+    """Lines of a docker listing that name something of ours; none where there is no engine.
+
+    An engine that does not answer is a line too, and never a known one: it may still hold what nobody looked at.
+    """
     if shutil.which("docker") is None:
         return []
     done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode != 0:
+        return [f"docker {words[0]}: {_UNSEEN}, the engine does not answer: {done.stderr.strip()[:200]}"]
     return [f"docker {words[0]}: {line}" for line in done.stdout.splitlines() if any(mark in line for mark in _OURS)]
 
 
@@ -69,7 +75,7 @@ def main() -> int:
         arguments.note.write_text("\n".join(look()), encoding="utf-8")
         return 0
     known = set(arguments.since.read_text(encoding="utf-8").splitlines()) if arguments.since else set()
-    left = [line for line in look() if line not in known]
+    left = [line for line in look() if line not in known or _UNSEEN in line]
     print("\n".join(left) if left else "nothing is left behind")
     return 1 if left else 0
 
