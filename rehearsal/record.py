@@ -128,6 +128,10 @@ class StoreRecord(_Entry):
     claim_start: str | None = None
 
 
+OTHER_CONTENT = "the file that came out has the listed size, but another SHA-512"
+"""What a method says of a file that was written over while its set was made; a check knows it from other damage so."""
+
+
 class SetRemarkState(_Entry):
     """What the method's own verification said of the set, before the loss; see `roles.SetRemark`."""
 

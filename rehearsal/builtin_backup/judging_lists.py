@@ -17,6 +17,7 @@ from rehearsal.builtin_backup.names import ARCHIVE_INFO, INFO, BackupName, dump_
 from rehearsal.builtin_backup.places import Place
 from rehearsal.builtin_backup.verify_words import Tally, explain_error, plural, stays_closed
 from rehearsal.errors import RehearsalError
+from rehearsal.record import OTHER_CONTENT
 from rehearsal.verdicts import Finding, Verdict
 
 
@@ -190,7 +191,7 @@ class ListJudge:
         elif found.plain_size != line.size:
             self._wrong.add(f"{at}: {found.plain_size or 0:,} bytes came out, the list says {line.size:,}")
         else:
-            self._wrong.add(f"{at}: the file that came out has the listed size, but another SHA-512")
+            self._wrong.add(f"{at}: {OTHER_CONTENT}")
         self._judged.failed += found.sha512 is not None
 
     def _sort_missing(self, line: ListedFile) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rehearsal.checks.gathering import Evidence, not_looked_at
+from rehearsal.record import OTHER_CONTENT
 from rehearsal.verdicts import Finding, Verdict
 
 
@@ -133,7 +134,7 @@ def check_set_contents(evidence: Evidence) -> Iterator[Finding]:
     """What the method itself, reading the set as a restore would, had to say of it before the loss.
 
     The rehearsal's own heartbeat is written over all the time, also between the moment at which a backup lists a
-    file's hash and the one at which it packs the file: that alone is no damage.
+    file's hash and the one at which it packs the file: that alone is no damage. Its package cut, missing or closed is.
     """
     beats = {
         entry.heartbeat.place.removeprefix("storage/")
@@ -141,7 +142,11 @@ def check_set_contents(evidence: Evidence) -> Iterator[Finding]:
         if entry.kind == "files" and entry.heartbeat is not None
     }
     for remark in evidence.record.set_remarks:
-        is_beat = remark.sound is False and any(remark.subject.endswith(f": {path}") for path in beats)
+        is_beat = (
+            remark.sound is False
+            and OTHER_CONTENT in remark.message
+            and any(remark.subject.endswith(f": {path}") for path in beats)
+        )
         yield Finding(
             check="set-contents",
             verdict=Verdict.PASS if is_beat else _TOLD[remark.sound],
