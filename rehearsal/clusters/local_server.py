@@ -23,6 +23,9 @@ from rehearsal.waiting import wait_until
 _START_DEADLINE = 60.0
 _STOP_DEADLINE = 30.0
 _TRIES = 5
+# lines of postmaster.pid, counted from 0
+_PORT_LINE = 3
+_STATUS_LINE = 7
 
 
 class DatabaseServer:
@@ -108,13 +111,33 @@ class DatabaseServer:
     def answers(self) -> bool:
         """What `pg_isready -h 127.0.0.1` says, the real pod's readiness probe: no password is needed for that.
 
+        Two servers started at once may be given the same port; the one that loses it lives on for a moment, while the
+        other answers there. So its own data directory must say first that it listens.
+
         Raises:
             EnvironmentUnfit: the process ended.
         """
         if self._server is None or not self._server.alive():
             tail = "" if self._server is None else f"; its log ends:\n{self._server.log_tail()}"
             raise EnvironmentUnfit(f"{self.name} does not run{tail}", where=str(self.log))
+        if not self._listens():
+            return False
         return pq.PGconn.ping(f"host=127.0.0.1 port={self.port} connect_timeout=2".encode()) == pq.Ping.OK
+
+    def _listens(self) -> bool:
+        """Whether `postmaster.pid` has this port and the word `ready`, which are written once the port is taken.
+
+        Source: PostgreSQL's src/include/utils/pidfile.h; `pg_ctl --wait` reads the same lines.
+        """
+        try:
+            lines = (self.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return False
+        return (
+            len(lines) > _STATUS_LINE
+            and lines[_PORT_LINE] == str(self.port)
+            and lines[_STATUS_LINE].rstrip() == "ready"
+        )
 
     def wait_ready(self, deadline: float) -> None:
         """Return when it takes connections.

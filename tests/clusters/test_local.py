@@ -6,7 +6,9 @@ import os
 import socket
 import stat
 import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -291,6 +293,31 @@ def test_a_taken_port_is_not_the_end(make, monkeypatch):
         cluster = make()
         cluster.deploy(ONE)
     assert psql(cluster, "select 1") == "1"
+
+
+def test_two_clusters_given_one_port_do_not_meet(make, monkeypatch):
+    """Each server answers for itself: the one that loses the port must not take the winner's answer for its own."""
+    free = local_server._find_free_port
+    shared = free()
+    ports = iter([shared, shared])
+    both_chose = threading.Barrier(2)
+
+    def choose() -> int:
+        port = next(ports, None)
+        if port is None:
+            return free()
+        both_chose.wait(30)
+        return port
+
+    clusters = [make(), make()]
+    for cluster in clusters:
+        cluster.deploy(FILES_ONLY)  # the template is not what they race for
+    monkeypatch.setattr(local_server, "_find_free_port", choose)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda cluster: cluster.deploy(ONE), clusters))
+    for mark, cluster in enumerate(clusters):
+        psql(cluster, f"create table mine as select {mark} as mark")
+    assert [psql(cluster, "select mark from mine") for cluster in clusters] == ["0", "1"]
 
 
 def test_a_pod_that_is_down_is_not_ready(make):
