@@ -30,7 +30,7 @@ from rehearsal.run import Performed, Run
 from rehearsal.scenario import Scenario
 from rehearsal.scenario_files import default_folder, load_scenarios, pick_scenarios
 from rehearsal.side_by_side import perform_side_by_side
-from rehearsal.telling import LivePhases, tell_findings, tell_kept, tell_outcome, tell_total
+from rehearsal.telling import LivePhases, tell_findings, tell_kept, tell_outcome_and_reason, tell_total
 from rehearsal.telling_proof import LiveTrials, tell_proof
 from rehearsal.telling_verify import LiveVerification, tell_verification
 from rehearsal.verdicts import Judgement, Verdict, weigh, worst
@@ -140,7 +140,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if run.trouble is not None:
         print(f"rehearsal: {run.trouble}", file=sys.stderr)
     print()
-    print("\n".join([*map(tell_outcome, run.performed), *absences]))
+    told = [line for performed in run.performed for line in tell_outcome_and_reason(performed)]
+    print("\n".join([*told, *absences]))
     print(f"\n{outcome}: {tell_total(run.performed)}")
     if run.performed:
         print(f"report: {run.folder / 'index.html'}")

@@ -94,6 +94,12 @@ def tell_outcome(performed: Performed) -> str:
     return f"{word:<12} {report.scenario:<28} {report.seconds:6.1f} s  {remark}"
 
 
+def tell_outcome_and_reason(performed: Performed) -> list[str]:
+    """The outcome's line; below it, unless it is green, the first finding: often a log's end is all one has."""
+    reason = [] if performed.outcome is Verdict.PASS else tell_findings(performed.report)[:1]
+    return [tell_outcome(performed), *(f"{'':<12} {line}" for line in reason)]
+
+
 def tell_total(performed: Iterable[Performed]) -> str:
     """One line that counts the outcomes."""
     everything = list(performed)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from record_builder import make_record
 
-from rehearsal.telling import LivePhases, tell_findings
+from rehearsal.report.json_report import build_report
+from rehearsal.run import Performed
+from rehearsal.scenario_files import default_folder, load_scenarios
+from rehearsal.telling import LivePhases, tell_findings, tell_outcome_and_reason
 from rehearsal.verdicts import Finding, Judgement, Verdict
 
 
@@ -84,3 +89,26 @@ def test_on_a_terminal_a_long_phase_shows_its_progress() -> None:
     phases({"event": "phase", "phase": "restore", "state": "finished", "seconds": 4})
     shown = [part.partition("\x1b[K")[2] for part in out.getvalue().split("\r")[1:]]
     assert [" ".join(part.split()) for part in shown] == ["restore …", "restore … psql: 3 s, 5 MB in", "restore 4.00 s"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "findings", "below"),
+    [
+        (Verdict.PASS, (find("rows", Verdict.PASS),), []),
+        (Verdict.FAIL, (find("rows", Verdict.PASS), find("rows", Verdict.FAIL)), ["FAIL rows: s: m"]),
+        (
+            Verdict.INCONCLUSIVE,
+            (find("rows", Verdict.INCONCLUSIVE), find("completed", Verdict.INCONCLUSIVE, "deploy")),
+            ["INCONCLUSIVE completed: deploy: m"],
+        ),
+    ],
+)
+def test_the_end_says_why_a_rehearsal_is_not_green(
+    verdict: Verdict, findings: tuple[Finding, ...], below: list[str], tmp_path: Path
+) -> None:
+    report = build_report(
+        make_record(tmp_path), Judgement(verdict=verdict, findings=findings), "2026-04-30T01:12:00.000Z"
+    )
+    told = tell_outcome_and_reason(Performed(load_scenarios(default_folder())[0], tmp_path, report))
+    assert told[0].split()[:2] == [str(verdict), report.scenario]
+    assert [line.strip() for line in told[1:]] == below

@@ -1,4 +1,7 @@
-"""Damage that only a real Kubernetes can do: the pod killed under psql, one replica forgotten. Each must be caught."""
+"""Damage that only a real Kubernetes can do: the pod killed under psql, one replica forgotten, a volume retained.
+
+Each must be caught.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from rehearsal.methods.kubectl_copy import KubectlCopy
 from rehearsal.scenario import Expectation, Scenario
 from rehearsal.tampering.every import REGISTRY
 from rehearsal.tampering.operators import Operator
-from rehearsal.tampering.rewiring import rewire_command
+from rehearsal.tampering.rewiring import rewire, rewire_command
 """
 FORGOTTEN = """
 SCENARIO = Scenario(
@@ -59,13 +62,41 @@ SCENARIO = Scenario(
     tampering=Operator(name="pod killed", why="an eviction in the middle", act=kill_pod, moment="restore"),
 )
 '''
+RETAINED = '''
+def retain_volume(strike):
+    """The claim goes, its volume stays by `reclaimPolicy: Retain`, is freed by hand and bound to the next claim."""
+    stage = strike.stage
+    database = stage.lost[0]
+    kubectl = stage.cluster._kubectl
+    ask = lambda *words: kubectl.run("get", *words).stdout.decode()
+    volume = ask("pvc", database.claim, "-o", "jsonpath={.spec.volumeName}")
+    patch = lambda spec: kubectl.run("patch", "pv", volume, "--type=merge", "-p", '{"spec":' + spec + "}")
+
+    def delete(claim):
+        patch('{"persistentVolumeReclaimPolicy":"Retain"}')
+        stage.cluster.delete_claim(claim)
+        kubectl.run("wait", "--for=delete", "pvc/" + claim, "--timeout=60s")
+        patch('{"claimRef":null}')
+
+    strike.lose(rewire(stage, delete_claim=delete))
+    assert ask("pvc", database.claim, "-o", "jsonpath={.spec.volumeName}") == volume
+    patch('{"persistentVolumeReclaimPolicy":"Delete"}')
+    return database.name
+
+SCENARIO = Scenario(
+    name="control-volume-retained", title="the claim's volume is retained", loses=("session-db",), loss=DELETE_CLAIMS,
+    method=KubectlCopy(), expects=Expectation("loss"),
+    tampering=Operator(name="volume retained", why="reclaimPolicy Retain", act=retain_volume, moment="loss"),
+)
+'''
 
 
-def test_a_pod_killed_under_psql_and_a_forgotten_replica_are_caught(tmp_path: Path) -> None:
+def test_a_killed_pod_a_forgotten_replica_and_a_retained_volume_are_caught(tmp_path: Path) -> None:
     folder, runs = tmp_path / "scenarios", tmp_path / "runs"
     folder.mkdir()
     (folder / "forgotten.py").write_text(HEAD + FORGOTTEN)
     (folder / "killed.py").write_text(HEAD + KILLED)
+    (folder / "retained.py").write_text(HEAD + RETAINED)
     values = tmp_path / "values.yaml"
     values.write_text(VALUES)
     command = [sys.executable, "-m", "rehearsal", "run", "--cluster", "kind", "--jobs", "2", "--runs", str(runs)]
@@ -75,4 +106,4 @@ def test_a_pod_killed_under_psql_and_a_forgotten_replica_are_caught(tmp_path: Pa
     assert done.returncode == 0
     summary = json.loads((runs / "latest" / "summary.json").read_text())
     caught = {entry["scenario"]: entry["control"]["caught"] for entry in summary["entries"]}
-    assert caught == {"control-pod-killed": True, "control-replica-forgotten": True}
+    assert caught == dict.fromkeys(("control-pod-killed", "control-replica-forgotten", "control-volume-retained"), True)
