@@ -50,7 +50,7 @@ proof: setup  ## every operator and benign change against the judge, 15 minutes;
 	$(BIN)/rehearsal prove --runs $(RUNS) --docs docs
 
 bench: setup-dev  ## ratios against named peers; figures in docs/benchmarks.md
-	for file in table_digest file_inventory seed whole_rehearsal builtin_reading s3_streams; do $(BIN)/python "bench/$$file.py"; done
+	for file in table_digest file_inventory seed whole_rehearsal builtin_reading builtin_restore s3_streams; do $(BIN)/python "bench/$$file.py"; done
 
 clean: setup  ## remove what dead or kept runs left behind
 	$(BIN)/rehearsal clean --runs $(RUNS)

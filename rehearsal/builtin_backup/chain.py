@@ -5,13 +5,12 @@ two archives share lies in the newer one alone. So a package is looked for where
 in the later archive directories of the same storage, newest first: by path and size, and by SHA-512 where a list there
 speaks of it. Reading tells whether the content is right; here nothing is opened but lists. Facts, section 6.
 
-In memory: about 1 KB a line of one list.
+The lines lie in a temporary database (`wanted_lines`), so that a list of a million costs disk and not memory.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,10 +18,8 @@ from rehearsal.builtin_backup.listing import BadLine, ListedFile, read_listing
 from rehearsal.builtin_backup.names import ARCHIVE_INFO, INFO, BackupName, parse_name
 from rehearsal.builtin_backup.places import Place
 from rehearsal.builtin_backup.retention import Rules, explain_absence
+from rehearsal.builtin_backup.wanted_lines import HeldLines, Pending, WantedLines
 from rehearsal.errors import RehearsalError
-
-Wanted = dict[str, ListedFile]
-"""Lines by the path of their package."""
 
 _Stock = tuple[tuple[Place, tuple[BackupName, ...]], ...]  # the places and what they hold, asked once
 
@@ -48,6 +45,7 @@ class RestorePlan:
 
     Attributes:
         listed_in: the list it was made from.
+        lines: of the list, all that can be true.
         give: per holder, the lines whose packages it must give, by the path of the package.
         missing: the lines that nobody holds.
         reasons: for each `backupName` of a missing line, why, in words.
@@ -56,7 +54,8 @@ class RestorePlan:
 
     name: BackupName
     listed_in: str
-    give: tuple[tuple[Holder, Mapping[str, ListedFile]], ...]
+    lines: WantedLines
+    give: tuple[tuple[Holder, HeldLines], ...]
     missing: tuple[ListedFile, ...]
     reasons: Mapping[str, str]
     troubles: tuple[tuple[str, str], ...]
@@ -77,12 +76,13 @@ def plan_restore(places: Sequence[Place], name: BackupName, rules: Rules | None 
     place, key = _find_list(stock, name, rules)
     wanted, troubles = _read_wanted(place, key)
     own = Holder(place, name) if key.endswith(f"/{INFO}") and place.kind == "bucket" else None
-    give, missing = _share_out(stock, wanted, own)
+    give = _share_out(stock, wanted, own)
+    missing = tuple(wanted.missing())
     reasons = {}
     for line in missing:
         if line.backup_name not in reasons:
             reasons[line.backup_name] = _explain_missing(stock, line.backup_name, rules)
-    return RestorePlan(name, f"{place.shown}/{key}", give, missing, reasons, tuple(troubles))
+    return RestorePlan(name, f"{place.shown}/{key}", wanted, give, missing, reasons, tuple(troubles))
 
 
 def find_holder(places: Sequence[Place], name: BackupName, line: ListedFile) -> Holder | None:
@@ -91,7 +91,9 @@ def find_holder(places: Sequence[Place], name: BackupName, line: ListedFile) -> 
     For many lines `plan_restore` is the cheaper way: here every list on the way is read for this one line.
     """
     del name  # the line says where it was packed, and whatever archive came later may hold it
-    give, _ = _share_out(_take_stock(places), {line.package_path: line}, None)
+    wanted = WantedLines()
+    wanted.add(line)
+    give = _share_out(_take_stock(places), wanted, None)
     return give[0][0] if give else None
 
 
@@ -150,50 +152,43 @@ def _has(place: Place, name: BackupName, key: str) -> bool:
     return any(found.key == key for found in place.objects(name))
 
 
-def _read_wanted(place: Place, key: str) -> tuple[Wanted, list[tuple[str, str]]]:
-    wanted: Wanted = {}
+def _read_wanted(place: Place, key: str) -> tuple[WantedLines, list[tuple[str, str]]]:
+    wanted = WantedLines()
     troubles = []
-    paths: set[str] = set()
     for line in read_listing(place.read(key)):
         if isinstance(line, BadLine):
             troubles.append((f"line {line.number}", line.what))
-        elif line.path in paths:
+        elif wanted.add(line):
+            continue
+        elif wanted.has_path(line.path):
             troubles.append((line.path, "listed twice; the first line is taken"))
-        elif line.package_path in wanted:
-            troubles.append((line.path, f"its package {line.package_path} is also that of another file"))
         else:
-            paths.add(line.path)
-            wanted[line.package_path] = line
+            troubles.append((line.path, f"its package {line.package_path} is also that of another file"))
     return wanted, troubles
 
 
-def _share_out(
-    stock: _Stock, wanted: Mapping[str, ListedFile], own: Holder | None
-) -> tuple[tuple[tuple[Holder, Wanted], ...], tuple[ListedFile, ...]]:
-    """Who gives what.
+def _share_out(stock: _Stock, wanted: WantedLines, own: Holder | None) -> tuple[tuple[Holder, HeldLines], ...]:
+    """Who gives what; what nobody gives stays pending.
 
     Args:
         own: the bucket's backup whose `backup-info` the lines are from: what it says of itself need not be read again.
     """
-    given: dict[tuple[int, BackupName], tuple[Holder, Wanted]] = {}
-    missing: list[ListedFile] = []
-    by_backup: dict[str, Wanted] = defaultdict(dict)
-    for package_path, line in wanted.items():
-        by_backup[line.backup_name][package_path] = line
-    for text, pending in by_backup.items():
+    numbers: dict[tuple[int, BackupName], int] = {}
+    holders: list[Holder] = []
+    for text in wanted.backup_names():
         packer = parse_name(text)
+        pending = wanted.pending(text)
         for holder in _suggest_holders(stock, packer) if packer is not None else ():
+            number = numbers.setdefault((id(holder.place), holder.name), len(holders))
+            if number == len(holders):
+                holders.append(holder)
             if holder.place.kind == "archive":
-                found = _find_in_archive(holder, pending, moved=holder.name != packer)
+                _find_in_archive(holder, number, pending, moved=holder.name != packer)
             else:
-                found = _find_in_bucket(holder, pending, own)
-            for package_path in found:
-                line = pending.pop(package_path)
-                given.setdefault((id(holder.place), holder.name), (holder, {}))[1][package_path] = line
+                _find_in_bucket(holder, number, pending, own)
             if not pending:
                 break
-        missing += pending.values()
-    return tuple(given.values()), tuple(missing)
+    return tuple((holder, lines) for number, holder in enumerate(holders) if (lines := wanted.held(number)))
 
 
 def _suggest_holders(stock: _Stock, packer: BackupName) -> Iterator[Holder]:
@@ -208,42 +203,28 @@ def _suggest_holders(stock: _Stock, packer: BackupName) -> Iterator[Holder]:
                     yield Holder(place, later)
 
 
-def _find_in_archive(holder: Holder, pending: Mapping[str, ListedFile], *, moved: bool) -> list[str]:
+def _find_in_archive(holder: Holder, number: int, pending: Pending, *, moved: bool) -> None:
     """The packages that lie in an archive directory in the right size.
 
     Args:
         moved: it is not the directory that the line names: then its list must not speak of another package there.
     """
     start = len(f"{holder.name}/")
-    found = []
-    for item in holder.place.objects(holder.name):
-        line = pending.get(item.key[start:])
-        if line is not None and line.package_size == item.size:
-            found.append(line.package_path)
-    if moved and found:
-        others = {
-            line.package_path
-            for line in _read_good_lines(holder, ARCHIVE_INFO)
-            if line.package_path in pending and pending[line.package_path].package_sha512 != line.package_sha512
-        }
-        found = [package_path for package_path in found if package_path not in others]
-    return found
+    packages = ((item.key[start:], item.size) for item in holder.place.objects(holder.name))
+    if pending.give_by_size(number, packages) and moved:
+        pending.take_back(number, _read_good_lines(holder, ARCHIVE_INFO))
 
 
-def _find_in_bucket(holder: Holder, pending: Mapping[str, ListedFile], own: Holder | None) -> list[str]:
+def _find_in_bucket(holder: Holder, number: int, pending: Pending, own: Holder | None) -> None:
     """The packages that a backup in a bucket has packed itself, by its own `backup-info`; which tar, only reading
     tells."""
     if not any(item.key.endswith(".tar") for item in holder.place.objects(holder.name)):
-        return []
+        return
     if holder == own:
-        return list(pending)
-    return [
-        line.package_path
-        for line in _read_good_lines(holder, INFO)
-        if line.backup_name == str(holder.name)
-        and line.package_path in pending
-        and pending[line.package_path].package_sha512 == line.package_sha512
-    ]
+        pending.give_all(number)
+        return
+    lines = _read_good_lines(holder, INFO)
+    pending.give_by_digest(number, (line for line in lines if line.backup_name == str(holder.name)))
 
 
 def _read_good_lines(holder: Holder, info: str) -> Iterable[ListedFile]:

@@ -8,9 +8,9 @@ first trouble: everything missing and broken is named at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +21,7 @@ from rehearsal.builtin_backup.opened import Opened, Opens
 from rehearsal.builtin_backup.places import Place, StoredObject
 from rehearsal.builtin_backup.reading import Package, Stray, walk_packages
 from rehearsal.builtin_backup.safe_folder import NewFile, SafeFolder
+from rehearsal.builtin_backup.wanted_lines import HeldLines
 from rehearsal.errors import EnvironmentUnfit, RehearsalError, StreamError
 
 
@@ -78,8 +79,7 @@ def open_dump(places: Sequence[Place], name: BackupName, unsealer: Opens, target
             return folder.create(target.name)
 
         restored = _Restore(plan, unsealer, create).run()
-    listed = {line.path for _, lines in plan.give for line in lines.values()} | {line.path for line in plan.missing}
-    if dump_path(name) not in listed:
+    if not plan.lines.has_path(dump_path(name)):
         return Restored(
             restored.files, restored.bytes, (*restored.missing, dump_path(name)), restored.broken, restored.reasons
         )
@@ -113,27 +113,30 @@ class _Restore:
             tuple(self._reasons),
         )
 
-    def _take(self, holder: Holder, lines: Mapping[str, ListedFile]) -> None:
+    def _take(self, holder: Holder, lines: HeldLines) -> None:
         """All that one holder has to give. Where it has several packages of one name, as an appended tar may, the
         first that is as listed counts, and only when none is, the last that could be opened."""
-        done = _Done()
+        broken: dict[str, str] = {}
         strays: list[str] = []
-        wanted, turn = lines, 0
-        while wanted:
+        wanted: Container[str] = lines
+        turn, more = 0, True
+        while more:
             again: set[str] = set()
-            self._take_turn(_choose(holder, wanted, turn, again, strays), wanted, done)
-            wanted = {path: wanted[path] for path in sorted(again - done.good)}
-            turn += 1
-        self._files += len(done.kept)
-        self._bytes += sum(done.kept.values())
-        self._broken |= {lines[path].path: what for path, what in done.broken.items()}
-        lost = [line.path for path, line in lines.items() if path not in done.good and path not in done.broken]
-        self._missing += lost
-        if lost:
+            lines.forget_seen()
+            self._take_turn(_choose(holder, lines, wanted, turn, again, strays), lines, broken)
+            wanted = {path for path in again if not lines.is_good(path)}
+            turn, more = turn + 1, bool(wanted)
+        files, size = lines.count_kept()
+        self._files += files
+        self._bytes += size
+        self._broken |= {lines[path].path: what for path, what in broken.items()}
+        before = len(self._missing)
+        self._missing += (line.path for line in lines.not_given())
+        if len(self._missing) > before:
             self._reasons.append(f"{holder} should hold it, and does not" + "".join(f"; {what}" for what in strays[:3]))
 
-    def _take_turn(self, packages: Iterator[Package], lines: Mapping[str, ListedFile], done: _Done) -> None:
-        """Open packages, no two of one name, and write what could be opened."""
+    def _take_turn(self, packages: Iterator[Package], lines: HeldLines, broken: dict[str, str]) -> None:
+        """Open packages, no two of one name, and write what could be opened; `broken` gets what is not as listed."""
         made: dict[str, NewFile] = {}
         refused: dict[str, str] = {}
 
@@ -150,25 +153,17 @@ class _Restore:
                     with file, _noting(refused, path):
                         if not opened.error:
                             file.keep()
-                            done.kept[path] = opened.plain_size
+                            lines.mark_kept(path, opened.plain_size)
                 what = refused.pop(path, "") or tell_difference(lines[path], opened)
                 if what:
-                    done.broken[path] = what
+                    broken[path] = what
+                    lines.mark_broken(path)
                 else:
-                    done.good.add(path)
-                    done.broken.pop(path, None)
+                    broken.pop(path, None)
+                    lines.mark_good(path)
         finally:
             for file in made.values():
                 file.discard()
-
-
-@dataclass
-class _Done:
-    """By path of the package: those as listed, what the others are, and the sizes of the files written."""
-
-    good: set[str] = field(default_factory=set)
-    broken: dict[str, str] = field(default_factory=dict)
-    kept: dict[str, int] = field(default_factory=dict)
 
 
 @contextmanager
@@ -183,7 +178,7 @@ def _noting(refused: dict[str, str], path: str) -> Iterator[None]:
 
 
 def _choose(
-    holder: Holder, lines: Mapping[str, ListedFile], turn: int, again: set[str], strays: list[str]
+    holder: Holder, lines: HeldLines, wanted: Container[str], turn: int, again: set[str], strays: list[str]
 ) -> Iterator[Package]:
     """The wanted packages of a holder: of several of one name the one whose turn it is. In an archive only their own
     files are opened.
@@ -196,15 +191,13 @@ def _choose(
     objects: Iterable[StoredObject] | None = None
     if holder.place.kind == "archive":
         start = len(f"{holder.name}/")
-        objects = (item for item in holder.place.objects(holder.name) if item.key[start:] in lines)
-    seen: dict[str, int] = {}
+        objects = (item for item in holder.place.objects(holder.name) if item.key[start:] in wanted)
     for package in walk_packages(holder.place, holder.name, objects):
         if isinstance(package, Stray):
             if turn == 0:
                 strays.append(f"{package.key}: {package.what}")
-        elif package.path in lines:
-            number = seen.get(package.path, 0)
-            seen[package.path] = number + 1
+        elif package.path in wanted:
+            number = lines.see(package.path)
             if number == turn:
                 yield package if holder.place.kind == "bucket" else replace(package, chunks=_spoil_alone(package))
             elif number > turn:
