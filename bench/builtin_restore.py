@@ -4,10 +4,10 @@
 
 A: `restore_files` on a bucket in a folder: listed, planned, hashed, decrypted, decompressed, hashed again, written.
 B: the manual's loop over packages already unpacked, a process a file, one after the other:
-`gpg --decrypt F.lz4.gpg | lz4 -d > F`, or `lz4 -d F.lz4 F` where nothing is encrypted; nothing is compared. C: the same,
-two at a time. Of the encrypted set B and C take every tenth file, and their time is multiplied. Everything lies in
-memory, because making a file on a disk costs as much as opening a small package, in all three. Then the peak memory of
-restoring from lists of 100,000 and 1,000,000 lines, on disk.
+`gpg --decrypt F.lz4.gpg | lz4 -d > F`, or `lz4 -d F.lz4 F` where nothing is encrypted; nothing is compared. C: the
+same, two at a time. Of the encrypted set B and C take every tenth file, and their time is multiplied. Everything lies
+in memory, because making a file on a disk costs as much as opening a small package, in all three. Then the peak memory
+of restoring from lists of 100,000 and 1,000,000 lines, on disk.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, nargs="*", default=(100_000, 1_000_000))
     given = parser.parse_args()
     top = Path(tempfile.mkdtemp(prefix="rehearsal-bench-"))
-    memory = Path(tempfile.mkdtemp(prefix="rehearsal-bench-", dir="/dev/shm"))  # noqa: S108 - a random name
+    memory = Path(tempfile.mkdtemp(prefix="rehearsal-bench-", dir="/dev/shm"))
     journal = Journal(top / "journal.jsonl")
     shell = Shell(journal)
     try:
