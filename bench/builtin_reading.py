@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from builtin_restore import make_home
 from pydantic import SecretStr
 
 from rehearsal.builtin_backup.keys import Keyring
@@ -162,7 +163,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"median of {arguments.rounds} rounds, {os.cpu_count()} cores, Python {sys.version.split()[0]}")
         with Keyring(shell, passphrase=SecretStr("bench")) as keyring, scratch_folder(parent=top) as scratch:
             recipient = keyring.generate("Bench", rsa=arguments.rsa)
-            home = keyring.spread(1)[0]
+            home = make_home(shell, keyring, recipient, top / "home")
             for title, kind, count, sizes in cases:
                 folder = top / title.replace(" ", "-")
                 (top / "pass").write_text("bench\n")
@@ -181,6 +182,7 @@ def run(arguments: argparse.Namespace) -> None:
                 own, theirs = measure_memory(shell, keyring, folder)
                 print(f"    peak memory of A: Python {own:.0f} MiB, gpg {theirs:.0f} MiB", flush=True)
                 shutil.rmtree(folder)
+            shell.run(Process(("gpgconf", "--homedir", str(home), "--kill", "all")))
     finally:
         journal.close()
         shutil.rmtree(top)

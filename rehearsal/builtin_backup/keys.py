@@ -3,6 +3,9 @@
 The admin's own keyring is never read and never touched: key files are imported over a pipe, a passphrase is handed over
 another one, and at the end the agents are stopped and the home is removed. An agent decrypts one thing at a time
 whatever the number of processors, so a keyring can be spread over several homes, each with an agent of its own.
+
+The public keys lie in a keyring of the older format, where gpg remembers which signatures it has verified: in a keybox
+it verifies a key's own signatures again for every message, which takes four times as long as opening a small one.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ from rehearsal.shell import Outcome, Process, Shell
 _LONGEST_HOME = 80  # bytes; `/S.gpg-agent.browser` is added, and a socket's path ends at 107
 _LARGEST_KEY_FILE = 16 << 20
 _CURVE = ["Subkey-Type: ECDH", "Subkey-Curve: cv25519"]
-_PARTS = ("pubring.kbx", "trustdb.gpg", "private-keys-v1.d")
+_PUBRING = "pubring.gpg"  # where it is there before the first key, gpg makes no keybox
+_PARTS = (_PUBRING, "trustdb.gpg", "private-keys-v1.d")
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ class Keyring:
             if len(os.fsencode(home.absolute())) > _LONGEST_HOME:
                 raise EnvironmentUnfit("too long a path for gpg's sockets", where=str(home), hint="TMPDIR=/tmp …")
             self._home = home.absolute()
+            (home / _PUBRING).touch(mode=0o600)
             stack.callback(self._stop_agents)
             for path in self._key_files:
                 self._import(path)
@@ -135,7 +140,8 @@ class Keyring:
         self._copies.add(home)
 
     def _forget(self) -> None:
-        """There is a key more."""
+        """There is a key more; its signatures are verified now, once."""
+        self._run("--rebuild-keydb-caches")
         with self._lock:
             self._secret_ids = None
             self._copies.clear()

@@ -111,6 +111,19 @@ def test_a_key_added_later_is_in_every_copy(shell):
         assert names[0] == names[1]
 
 
+def test_gpg_remembers_the_signatures_it_verified(shell, tmp_path):
+    """An imported key and one that was made: in each home every signature is in the keyring's cache already."""
+    with Keyring(shell) as other:
+        (tmp_path / "key").write_bytes(other.export_secret(other.generate("Other")))
+    with Keyring(shell, key_files=(tmp_path / "key",)) as keyring:
+        keyring.generate("Ours")
+        for home in keyring.spread(2):
+            assert not (home / "pubring.kbx").exists()
+            packets = shell.run(keyring.process("--list-packets", str(home / "pubring.gpg"))).stdout.decode()
+            # `sigcache` of a trust packet: 3 is `checked` and `valid` (GnuPG's g10/packet.h)
+            assert packets.count(":signature packet:") == packets.count("sigcache=03") == 4
+
+
 @pytest.mark.parametrize("content", [b"", b"no key\n", os.urandom(5000)])
 def test_a_file_without_a_key_is_refused(shell, tmp_path, content):
     (tmp_path / "key").write_bytes(content)
