@@ -513,7 +513,8 @@ def test_a_process_does_not_live_forever(unsealer, gpg, monkeypatch, shell):
     assert [one.error for one in opened] == [""] * 30
     started = [line for line in read_journal(shell.journal.path)[before:] if line["event"] == "command-started"]
     lanes_started = [line for line in started if "--multifile" in line["command"]]  # gpg may be asked again under load
-    assert len(lanes_started) == 6
+    # 30 messages, 5 a process: 6, and of those that work side by side each may end with fewer
+    assert 6 <= len(lanes_started) < 6 + (os.cpu_count() or 1)
 
 
 def test_leaving_early_leaves_no_process_and_no_file(unsealer, gpg, shell):
