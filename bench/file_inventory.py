@@ -23,7 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rehearsal.journal import Journal
-from rehearsal.shell import Process, Shell
+from rehearsal.shell import Shell
+from rehearsal.spawning import Process
 from rehearsal.stores import tree_lister
 from rehearsal.stores.tree_tools import SCRIPT
 

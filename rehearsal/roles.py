@@ -99,6 +99,20 @@ class S3Coordinates:
     secret_key: SecretStr = field(repr=False)
 
 
+class RunInPod(Protocol):
+    """A cluster's own `exec`, for whoever needs nothing else of it; the guard comes before what is destructive."""
+
+    def __call__(
+        self,
+        pod: str,
+        argv: Sequence[str],
+        *,
+        stdin: ByteSource | None = None,
+        stdout: Path | IO[bytes] | None = None,
+        destructive: bool = False,
+    ) -> ExecResult: ...
+
+
 @runtime_checkable
 class Cluster(Protocol):
     """A throwaway cluster with Chipster's data tier. Everything it touches, the same run created.

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from rehearsal.errors import CommandFailed, RehearsalError
 from rehearsal.roles import Coordinates, Stage
-from rehearsal.shell import Process, Shell
+from rehearsal.shell import Shell
+from rehearsal.spawning import Process
 
 _DSN = {
     "session-db": "REHEARSAL_DSN_SESSION_DB",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rehearsal.builtin_backup.line_rows import COLUMNS, VALUES, as_line, as_row, pack_path
 from rehearsal.builtin_backup.listing import ListedFile
 
 _SCHEMA = """
@@ -108,7 +109,7 @@ class Index:
             (
                 (
                     holder,
-                    _pack(one.path),
+                    pack_path(one.path),
                     one.size,
                     _digest(one.sha512),
                     one.plain_size,
@@ -128,20 +129,8 @@ class Index:
         """Hold one list; `table` is `lines`, which is matched, or `others`, which is only compared with it."""
         self._database.executescript(_LINES.format(table))
         self._insert(
-            f"INSERT INTO {table} (path, size, sha512, package_path, package_size, package_sha512, name) "  # noqa: S608
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                (
-                    _pack(line.path),
-                    line.size,
-                    _digest(line.sha512),
-                    _pack(line.package_path),
-                    line.package_size,
-                    _digest(line.package_sha512),
-                    line.backup_name,
-                )
-                for line in lines
-            ),
+            f"INSERT INTO {table} ({COLUMNS}) VALUES ({VALUES})",  # noqa: S608 - one of our two tables
+            map(as_row, lines),
         )
         self._database.execute(f"CREATE INDEX {table}_path ON {table} (path)")
 
@@ -180,10 +169,8 @@ class Index:
             f"WHERE NOT ({_AS_LISTED}) AND NOT (p.id IS NOT NULL AND NOT ({_READ}) AND p.size IS l.package_size) "
             "ORDER BY l.id"
         )
-        for path, size, sha512, package_path, package_size, package_sha512, name, *found in rows:
-            line = ListedFile(
-                _unpack(path), size, sha512.hex(), _unpack(package_path), package_size, package_sha512.hex(), name
-            )
+        for row in rows:
+            line, found = as_line(*row[:7]), row[7:]
             yield Mismatch(line, found[1] or 0, None if found[0] is None else _restore(line.package_path, *found[2:]))
 
     def list_keys(self) -> list[tuple[str, int]]:
@@ -221,7 +208,7 @@ class Index:
 
     def has_line(self, path: str) -> bool:
         """Whether the list has a line of that plain file."""
-        return bool(self._one("SELECT count(*) FROM lines WHERE path = ?", _pack(path)))
+        return bool(self._one("SELECT count(*) FROM lines WHERE path = ?", pack_path(path)))
 
     def find_unlisted(self) -> Iterator[tuple[int, str]]:
         """Packages that no list so far refers to: holder and path."""
@@ -265,10 +252,6 @@ def _restore(
     path: str, size: int, sha512: bytes | None, plain_size: int | None, plain: bytes | None, error: str, keys: str
 ) -> FoundPackage:
     return FoundPackage(path, size, _hex(sha512), plain_size, _hex(plain), error, keys)
-
-
-def _pack(path: str) -> bytes:
-    return path.encode("utf-8", "surrogateescape")
 
 
 def _unpack(path: bytes) -> str:

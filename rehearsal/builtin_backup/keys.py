@@ -24,7 +24,8 @@ from pydantic import SecretStr
 from rehearsal.builtin_backup.gpg_words import read_said
 from rehearsal.builtin_backup.scratch import scratch_folder
 from rehearsal.errors import EnvironmentUnfit, RehearsalError, UsageError
-from rehearsal.shell import Outcome, Process, Shell
+from rehearsal.shell import Outcome, Shell
+from rehearsal.spawning import Process
 
 _LONGEST_HOME = 80  # bytes; `/S.gpg-agent.browser` is added, and a socket's path ends at 107
 _LARGEST_KEY_FILE = 16 << 20
@@ -139,8 +140,8 @@ class Keyring:
                 shutil.copy2(self._home / part, home / part)
         self._copies.add(home)
 
-    def _forget(self) -> None:
-        """There is a key more; its signatures are verified now, once."""
+    def _take_in(self) -> None:
+        """There is a key more: its signatures are verified now, once, and what was known of all keys holds no more."""
         self._run("--rebuild-keydb-caches")
         with self._lock:
             self._secret_ids = None
@@ -166,7 +167,7 @@ class Keyring:
             raise UsageError(
                 "no OpenPGP key in it", where=str(path), hint="gpg --armor --export-secret-keys KEY > FILE"
             )
-        self._forget()
+        self._take_in()
 
     def generate(
         self, user_id: str, *, sign_only: bool = False, expired: bool = False, protected: bool = False, rsa: int = 0
@@ -192,7 +193,7 @@ class Keyring:
         outcome = self._run("--full-generate-key", stdin="\n".join([*lines, "%commit", ""]).encode())
         for word, arguments in read_said(outcome.stderr).lines:
             if word == "KEY_CREATED":
-                self._forget()
+                self._take_in()
                 return arguments[1]
         raise EnvironmentUnfit("gpg made no key: " + outcome.stderr.decode(errors="replace")[-400:].strip())
 

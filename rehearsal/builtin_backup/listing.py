@@ -19,6 +19,7 @@ from rehearsal.errors import RehearsalError
 _COLUMNS = 7
 _LONGEST_LINE = 1 << 16  # bytes; two paths of 4 KiB and two digests are far below
 _LONGEST_PATH = 4095
+_LARGEST = (1 << 63) - 1  # bytes; off_t, and an INTEGER of SQLite
 _LONGEST_PART = 255
 _SIZE = re.compile(r"[0-9]{1,19}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{128}")
@@ -112,6 +113,8 @@ def parse_line(line: bytes, number: int) -> ListedFile | BadLine:
         what = f"an unsafe path of a package: {package_path!r}"
     elif not _SIZE.fullmatch(size) or not _SIZE.fullmatch(package_size):
         what = f"a size that is no number: {size!r}, {package_size!r}"
+    elif max(int(size), int(package_size)) > _LARGEST:
+        what = f"a size that no file has: {size}, {package_size}"
     elif not _DIGEST.fullmatch(sha512) or not _DIGEST.fullmatch(package_sha512):
         what = "a digest that is not 128 hex digits"
     elif parse_name(backup_name) is None:

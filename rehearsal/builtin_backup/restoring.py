@@ -8,6 +8,7 @@ first trouble: everything missing and broken is named at the end.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from rehearsal.builtin_backup.chain import Holder, RestorePlan, plan_restore
+from rehearsal.builtin_backup.line_rows import explain_database
 from rehearsal.builtin_backup.listing import ListedFile
 from rehearsal.builtin_backup.names import BackupName, dump_path
 from rehearsal.builtin_backup.opened import Opened, Opens
@@ -60,8 +62,8 @@ def restore_files(places: Sequence[Place], name: BackupName, unsealer: Opens, ta
         RehearsalError: the backup was never completed.
         EnvironmentUnfit: the disk is full, or a place cannot be reached.
     """
-    plan = plan_restore(places, name)
-    with SafeFolder(target) as folder:
+    with explain_database(tempfile.gettempdir()), SafeFolder(target) as folder:
+        plan = plan_restore(places, name)
         return _Restore(plan, unsealer, lambda line: folder.create(line.path)).run()
 
 
@@ -70,8 +72,8 @@ def open_dump(places: Sequence[Place], name: BackupName, unsealer: Opens, target
 
     Whatever else the list of such a backup speaks of is not written and is reported as broken.
     """
-    plan = plan_restore(places, name)
-    with SafeFolder(target.parent) as folder:
+    with explain_database(tempfile.gettempdir()), SafeFolder(target.parent) as folder:
+        plan = plan_restore(places, name)
 
         def create(line: ListedFile) -> NewFile:
             if line.path != dump_path(name):
@@ -79,11 +81,9 @@ def open_dump(places: Sequence[Place], name: BackupName, unsealer: Opens, target
             return folder.create(target.name)
 
         restored = _Restore(plan, unsealer, create).run()
-    if not plan.lines.has_path(dump_path(name)):
-        return Restored(
-            restored.files, restored.bytes, (*restored.missing, dump_path(name)), restored.broken, restored.reasons
-        )
-    return restored
+        if plan.lines.has_path(dump_path(name)):
+            return restored
+        return replace(restored, missing=(*restored.missing, dump_path(name)))
 
 
 class _Restore:
@@ -116,27 +116,26 @@ class _Restore:
     def _take(self, holder: Holder, lines: HeldLines) -> None:
         """All that one holder has to give. Where it has several packages of one name, as an appended tar may, the
         first that is as listed counts, and only when none is, the last that could be opened."""
-        broken: dict[str, str] = {}
         strays: list[str] = []
         wanted: Container[str] = lines
         turn, more = 0, True
         while more:
             again: set[str] = set()
             lines.forget_seen()
-            self._take_turn(_choose(holder, lines, wanted, turn, again, strays), lines, broken)
+            self._take_turn(_choose(holder, lines, wanted, turn, again, strays), lines)
             wanted = {path for path in again if not lines.is_good(path)}
             turn, more = turn + 1, bool(wanted)
         files, size = lines.count_kept()
         self._files += files
         self._bytes += size
-        self._broken |= {lines[path].path: what for path, what in broken.items()}
+        self._broken.update(lines.faults())
         before = len(self._missing)
         self._missing += (line.path for line in lines.not_given())
         if len(self._missing) > before:
             self._reasons.append(f"{holder} should hold it, and does not" + "".join(f"; {what}" for what in strays[:3]))
 
-    def _take_turn(self, packages: Iterator[Package], lines: HeldLines, broken: dict[str, str]) -> None:
-        """Open packages, no two of one name, and write what could be opened; `broken` gets what is not as listed."""
+    def _take_turn(self, packages: Iterator[Package], lines: HeldLines) -> None:
+        """Open packages, no two of one name, and write what could be opened."""
         made: dict[str, NewFile] = {}
         refused: dict[str, str] = {}
 
@@ -154,13 +153,7 @@ class _Restore:
                         if not opened.error:
                             file.keep()
                             lines.mark_kept(path, opened.plain_size)
-                what = refused.pop(path, "") or tell_difference(lines[path], opened)
-                if what:
-                    broken[path] = what
-                    lines.mark_broken(path)
-                else:
-                    broken.pop(path, None)
-                    lines.mark_good(path)
+                lines.mark_read(path, refused.pop(path, "") or tell_difference(lines[path], opened))
         finally:
             for file in made.values():
                 file.discard()

@@ -24,6 +24,7 @@ from rehearsal.builtin_backup.judging_lists import (
     group_by_source,
     judge_packed_again,
 )
+from rehearsal.builtin_backup.line_rows import explain_database
 from rehearsal.builtin_backup.names import ARCHIVE_INFO, INFO
 from rehearsal.builtin_backup.opened import Opens
 from rehearsal.builtin_backup.overview import (
@@ -95,6 +96,7 @@ def verify_backups(
     now = time.time_ns() if wanted.now is None else wanted.now
     with (
         TemporaryDirectory(prefix="rehearsal-verify-", dir=scratch) as folder,
+        explain_database(str(Path(folder).parent)),
         closing(Index(Path(folder))) as index,
     ):
         work = _Work(places, unsealer, wanted, tell, index, now)

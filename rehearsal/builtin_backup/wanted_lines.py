@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rehearsal.builtin_backup.line_rows import COLUMNS, VALUES, as_line, as_row, pack_path
 from rehearsal.builtin_backup.listing import ListedFile
 
 _SCHEMA = """
@@ -21,12 +22,11 @@ PRAGMA cache_size = -16384;
 CREATE TABLE lines (
     id INTEGER PRIMARY KEY, path BLOB UNIQUE, size INTEGER, sha512 BLOB,
     package_path BLOB UNIQUE, package_size INTEGER, package_sha512 BLOB, name TEXT,
-    holder INTEGER, seen INTEGER DEFAULT 0, kept INTEGER, good INTEGER DEFAULT 0, broken INTEGER DEFAULT 0
+    holder INTEGER, seen INTEGER DEFAULT 0, kept INTEGER, fault TEXT
 );
 CREATE INDEX lines_holder ON lines (holder, name);
 """
-_COLUMNS = "path, size, sha512, package_path, package_size, package_sha512, name"
-_ADD = f"INSERT OR IGNORE INTO lines ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_ADD = f"INSERT OR IGNORE INTO lines ({COLUMNS}) VALUES ({VALUES})"  # noqa: S608
 _BATCH = 1000
 
 
@@ -36,25 +36,16 @@ class WantedLines:
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)  # "": temporary, private, on disk once it is large
         self._database.executescript(_SCHEMA)
-        self._database.execute("BEGIN")  # never committed: nobody else reads it, and each change costs a fifth
+        # never committed: nobody else reads it, and a change costs a fifth of one that is
+        self._database.execute("BEGIN")
 
     def add(self, line: ListedFile) -> bool:
         """Take a line; False where its path or its package is another's already, and nothing was taken."""
-        row = (
-            _pack(line.path),
-            line.size,
-            bytes.fromhex(line.sha512),
-            _pack(line.package_path),
-            line.package_size,
-            bytes.fromhex(line.package_sha512),
-            line.backup_name,
-        )
-        added = self._do(_ADD, *row)
-        return added.rowcount == 1
+        return self._do(_ADD, *as_row(line)).rowcount == 1
 
     def has_path(self, path: str) -> bool:
         """Whether there is a line of that plain file."""
-        return self._do("SELECT 1 FROM lines WHERE path = ?", _pack(path)).fetchone() is not None
+        return self._do("SELECT 1 FROM lines WHERE path = ?", pack_path(path)).fetchone() is not None
 
     def backup_names(self) -> list[str]:
         """Every `backupName`, in the order of its first line."""
@@ -74,11 +65,11 @@ class WantedLines:
 
     def _walk(self, condition: str, *parameters: object) -> Iterator[ListedFile]:
         """In batches, so that lines may be changed meanwhile; by `id` alone: every index would sort each batch."""
-        query = f"SELECT id, {_COLUMNS} FROM lines NOT INDEXED WHERE {condition} AND id > ? ORDER BY id LIMIT {_BATCH}"  # noqa: S608
+        query = f"SELECT id, {COLUMNS} FROM lines NOT INDEXED WHERE {condition} AND id > ? ORDER BY id LIMIT {_BATCH}"  # noqa: S608
         last = 0
         while rows := self._do(query, *parameters, last).fetchall():
             for _, *row in rows:
-                yield _as_line(*row)
+                yield as_line(*row)
             last = rows[-1][0]
 
     def _do(self, statement: str, *parameters: object) -> sqlite3.Cursor:
@@ -115,7 +106,7 @@ class Pending:
             self._lines._do(
                 "UPDATE lines SET holder = NULL "
                 "WHERE package_path = ? AND name = ? AND holder = ? AND package_sha512 IS NOT ?",
-                _pack(line.package_path),
+                pack_path(line.package_path),
                 self._name,
                 holder,
                 bytes.fromhex(line.package_sha512),
@@ -125,7 +116,7 @@ class Pending:
         return self._lines._do(
             f"UPDATE lines SET holder = ? WHERE package_path = ? AND name = ? AND holder IS NULL AND {condition}",  # noqa: S608
             holder,
-            _pack(package_path),
+            pack_path(package_path),
             self._name,
             value,
         ).rowcount
@@ -134,8 +125,7 @@ class Pending:
 class HeldLines(Mapping[str, ListedFile]):
     """The lines that one holder gives, by the path of the package; and, while they are restored, what became of each.
 
-    A package is `seen` when it comes by, its file `kept` when it was written, `good` when it is as listed, `broken`
-    when it is not.
+    A package is seen when it comes by, its file kept when it was written, and its fault known once it was read.
     """
 
     def __init__(self, lines: WantedLines, holder: int) -> None:
@@ -143,10 +133,10 @@ class HeldLines(Mapping[str, ListedFile]):
         self._holder = holder
 
     def __getitem__(self, package_path: str) -> ListedFile:
-        row = self._one(_COLUMNS, package_path)
+        row = self._one(COLUMNS, package_path)
         if row is None:
             raise KeyError(package_path)
-        return _as_line(*row)
+        return as_line(*row)
 
     def __contains__(self, package_path: object) -> bool:
         return isinstance(package_path, str) and self._one("1", package_path) is not None
@@ -171,27 +161,32 @@ class HeldLines(Mapping[str, ListedFile]):
         """Its file was written: bytes."""
         self._mark("kept = ?", package_path, size)
 
-    def mark_good(self, package_path: str) -> None:
-        self._mark("good = 1, broken = 0", package_path)
-
-    def mark_broken(self, package_path: str) -> None:
-        self._mark("broken = 1", package_path)
+    def mark_read(self, package_path: str, fault: str) -> None:
+        """It was read: what is wrong with it, "" where it is as listed."""
+        self._mark("fault = ?", package_path, fault)
 
     def is_good(self, package_path: str) -> bool:
-        return bool(self._one("good", package_path) == (1,))
+        """Whether it was read and is as listed."""
+        return bool(self._one("fault", package_path) == ("",))
 
     def count_kept(self) -> tuple[int, int]:
         """Files that were written, and their bytes."""
         return self._sum("count(kept)"), self._sum("coalesce(sum(kept), 0)")
 
     def not_given(self) -> Iterator[ListedFile]:
-        """Lines that are neither good nor broken: their package did not come."""
-        return self._lines._walk("holder = ? AND NOT good AND NOT broken", self._holder)
+        """Lines whose package did not come."""
+        return self._lines._walk("holder = ? AND fault IS NULL", self._holder)
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Of every package that is not as listed: the path of the plain file, and what is wrong."""
+        for line in self._lines._walk("holder = ? AND fault > ''", self._holder):
+            (fault,) = self._one("fault", line.package_path)
+            yield line.path, fault
 
     def _one(self, columns: str, package_path: str) -> Any:
         return self._lines._do(
             f"SELECT {columns} FROM lines WHERE package_path = ? AND holder = ?",  # noqa: S608
-            _pack(package_path),
+            pack_path(package_path),
             self._holder,
         ).fetchone()
 
@@ -199,28 +194,10 @@ class HeldLines(Mapping[str, ListedFile]):
         self._lines._do(
             f"UPDATE lines SET {change} WHERE package_path = ? AND holder = ?",  # noqa: S608
             *values,
-            _pack(package_path),
+            pack_path(package_path),
             self._holder,
         )
 
     def _sum(self, what: str) -> int:
         (value,) = self._lines._do(f"SELECT {what} FROM lines WHERE holder = ?", self._holder).fetchone()  # noqa: S608
         return int(value)
-
-
-def _pack(path: str) -> bytes:
-    return path.encode("utf-8", "surrogateescape")
-
-
-def _as_line(
-    path: bytes, size: int, sha512: bytes, package_path: bytes, package_size: int, package_sha512: bytes, name: str
-) -> ListedFile:
-    return ListedFile(
-        path.decode("utf-8", "surrogateescape"),
-        size,
-        sha512.hex(),
-        package_path.decode("utf-8", "surrogateescape"),
-        package_size,
-        package_sha512.hex(),
-        name,
-    )

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import IO, ClassVar
 
 from rehearsal.roles import ByteSource
-from rehearsal.shell import Outcome, Process, Shell
+from rehearsal.shell import Outcome, Shell
+from rehearsal.spawning import Process
 
 _COPY_DEADLINE = 24 * 3600.0
 

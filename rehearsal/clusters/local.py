@@ -34,7 +34,8 @@ from rehearsal.deployment import DatabaseSpec, Deployment, StoreSpec
 from rehearsal.errors import EnvironmentUnfit, RehearsalError
 from rehearsal.journal import Journal
 from rehearsal.roles import ByteSource, ClaimIdentity, Coordinates, ExecResult
-from rehearsal.shell import Process, Shell
+from rehearsal.shell import Shell
+from rehearsal.spawning import Process
 from rehearsal.streams import NOTHING
 from rehearsal.waiting import wait_until
 

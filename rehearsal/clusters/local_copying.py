@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Protocol
 
 from rehearsal.errors import EnvironmentUnfit, RehearsalError
-from rehearsal.shell import Outcome, Process, Shell
+from rehearsal.shell import Outcome, Shell
+from rehearsal.spawning import Process
 from rehearsal.unpacking import unpacking
 
 _DEADLINE = 24 * 3600.0

@@ -23,7 +23,7 @@ from rehearsal.waiting import wait_until
 _START_DEADLINE = 60.0
 _STOP_DEADLINE = 30.0
 _TRIES = 5
-# lines of postmaster.pid, counted from 0
+# lines of `postmaster.pid`, from 0
 _PORT_LINE = 3
 _STATUS_LINE = 7
 

@@ -24,16 +24,8 @@ from rehearsal.clusters.tree_listing import (
     summarise,
 )
 from rehearsal.errors import StreamError
-from rehearsal.roles import ByteSource, ExecResult, Transfer
+from rehearsal.roles import ExecResult, RunInPod, Transfer
 from rehearsal.shell import Outcome, Shell
-
-
-class RunInPod(Protocol):
-    """The cluster's own `exec`, for listings."""
-
-    def __call__(
-        self, pod: str, argv: Sequence[str], *, stdin: ByteSource | None = None, stdout: Path | None = None
-    ) -> ExecResult: ...
 
 
 class Copier(Protocol):

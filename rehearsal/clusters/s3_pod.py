@@ -12,11 +12,11 @@ import base64
 import json
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -30,7 +30,7 @@ from rehearsal.clusters.pod_waits import PodWaits
 from rehearsal.clusters.tree_listing import Listing, list_all, list_here, name_differences, read_listing
 from rehearsal.errors import EnvironmentUnfit, StreamError, WaitTimeout
 from rehearsal.packing import pack_tree
-from rehearsal.roles import ByteSource, ExecResult, S3Coordinates
+from rehearsal.roles import ExecResult, RunInPod, S3Coordinates
 from rehearsal.unpacking import unpacking
 
 POD = "rehearsal-s3"
@@ -43,20 +43,6 @@ _NOT_FOUND = 127
 """Exit status of a shell that finds no such program."""
 _REPLACE = ("bash", "-c", 'find "$1" -mindepth 1 -delete && tar xf - -C "$1" --strip-components=1', "replace", FOLDER)
 _PACK = ("bash", "-c", 'cd "$1" && tar cf - -- *', "pack", FOLDER)
-
-
-class RunInPod(Protocol):
-    """The cluster's own `exec`: between meters, the guard before what is destructive."""
-
-    def __call__(
-        self,
-        pod: str,
-        argv: Sequence[str],
-        *,
-        stdin: ByteSource | None = None,
-        stdout: Path | IO[bytes] | None = None,
-        destructive: bool = False,
-    ) -> ExecResult: ...
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from rehearsal.errors import RehearsalError
 from rehearsal.proof.witness import Witness
 from rehearsal.record import Record
 from rehearsal.roles import Stage
-from rehearsal.shell import Process, Shell
+from rehearsal.shell import Shell
+from rehearsal.spawning import Process
 
 STATUS, STRICT = "psql status", "psql -1 ON_ERROR_STOP"
 ROWS, OBJECTS, FORMULA = "row counts", "large-object count", "pgcopydb's formula"

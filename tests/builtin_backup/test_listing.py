@@ -65,6 +65,8 @@ def test_an_empty_list():
         (columns(_1=b"1_0"), "no number"),
         (columns(_4=b" 5"), "no number"),
         (columns(_4=b"9" * 30), "no number"),
+        (columns(_1=b"9223372036854775808"), "no file has"),
+        (columns(_4=b"9" * 19), "no file has"),
         (columns(_1="٣".encode()), "no number"),
         (columns(_2=b"0a" * 63), "128 hex"),
         (columns(_5=b"0g" * 64), "128 hex"),

@@ -14,6 +14,7 @@ import pytest
 from archived_storage import Archived, flip, make_tar, read_tar
 from quick_seals import QuickOpener, QuickSealer, moment, read_tree
 
+from rehearsal.builtin_backup import wanted_lines
 from rehearsal.builtin_backup.folder_places import ArchiveFolder
 from rehearsal.builtin_backup.names import BackupName
 from rehearsal.builtin_backup.opened import Opened
@@ -255,3 +256,10 @@ def test_no_damage_goes_unnamed(archived: Archived, seed: int) -> None:
     assert {path: tree[path] for path in files if path not in named} == {
         path: content for path, content in files.items() if path not in named
     }
+
+
+def test_a_full_disk_under_the_list_is_one_clear_error(archived: Archived, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = archived.back_up(1, A)
+    monkeypatch.setattr(wanted_lines, "_SCHEMA", f"PRAGMA max_page_count = 2;{wanted_lines._SCHEMA}")
+    with pytest.raises(EnvironmentUnfit, match=r"(?s)temporary database cannot be written: .*full.*next: df -h"):
+        restore_files([archived.bucket], name, QuickOpener(), archived.folder / "out")

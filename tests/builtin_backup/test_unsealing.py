@@ -1,95 +1,25 @@
 """Packages are made with the gpg and lz4 commands, as the server makes them; each kind of damage gets its word."""
 
 import functools
-import hashlib
 import io
 import os
-import random
 import resource
-import subprocess
 import threading
 import tracemalloc
 
 import lz4.frame
 import pytest
 from pydantic import SecretStr
+from sealed_packages import DRAWS, LARGE, PHRASE, SMALL, assert_closed, lz4_of, open_one, package, sha512
 
 from rehearsal.builtin_backup import lanes, unsealing
 from rehearsal.builtin_backup.keys import Keyring
-from rehearsal.builtin_backup.packets import read_recipients
 from rehearsal.builtin_backup.reading import Package
 from rehearsal.builtin_backup.unsealing import Unsealer
 from rehearsal.errors import EnvironmentUnfit, StreamError
 from rehearsal.journal import Journal, read_journal
-from rehearsal.shell import Process, Shell
-
-PHRASE = "correct horse battery"
-DRAWS = random.Random(1)  # noqa: S311 - no secret
-SMALL = DRAWS.randbytes(2000)
-LARGE = DRAWS.randbytes(2_500_000)
-
-
-@pytest.fixture(scope="module")
-def shell(tmp_path_factory):
-    journal = Journal(tmp_path_factory.mktemp("unsealing") / "journal.jsonl")
-    yield Shell(journal)
-    journal.close()
-
-
-@pytest.fixture(scope="module")
-def keyring(shell):
-    with Keyring(shell, passphrase=SecretStr(PHRASE)) as keyring:
-        yield keyring
-
-
-@pytest.fixture(scope="module")
-def recipient(keyring):
-    return keyring.generate("Backup")
-
-
-@pytest.fixture
-def unsealer(shell, keyring, tmp_path):
-    yield Unsealer(shell, keyring, tmp_path)
-    assert os.listdir(tmp_path) == []  # nothing is left behind, whatever happened
-
-
-def lz4_of(data):
-    return subprocess.run(["lz4", "-q", "-c"], input=data, capture_output=True, check=True).stdout
-
-
-@pytest.fixture
-def gpg(shell, keyring, recipient):
-    def run(data, *arguments):
-        arguments = arguments or ("--compress-algo", "none", "--recipient", recipient, "--encrypt")
-        if "--symmetric" in arguments:
-            arguments = ("--s2k-count", "65536", *arguments)
-        return shell.run(keyring.process(*arguments), stdin=data).stdout
-
-    return run
-
-
-def package(path, data, size=None, piece=100_000):
-    def chunks():
-        for start in range(0, len(data), piece):
-            yield data[start : start + piece]
-
-    return Package(path, len(data) if size is None else size, chunks)
-
-
-def sha512(data):
-    return hashlib.sha512(data).hexdigest()
-
-
-def open_one(unsealer, path, data, **options):
-    (opened,) = unsealer.open_all([package(path, data)], **options)
-    assert (opened.path, opened.size, opened.sha512) == (path, len(data), sha512(data))
-    return opened
-
-
-def assert_closed(opened, *words):
-    assert any(opened.error.startswith(word) for word in words), opened.error
-    assert opened.plain_sha512 == ""
-
+from rehearsal.shell import Shell
+from rehearsal.spawning import Process
 
 # -- what opens -------------------------------------------------------------------------------------------------------
 
@@ -448,85 +378,6 @@ def test_hundreds_of_packages_are_a_handful_of_journal_lines(keyring, gpg, tmp_p
     }
 
 
-def test_a_process_that_is_killed_is_replaced(unsealer, gpg, monkeypatch):
-    data = gpg(lz4_of(SMALL))
-    killed = []
-    receive = lanes._Lane.receive
-
-    def kill_once(lane):
-        if not killed and lane.given > 3:
-            killed.append(lane)
-            lane.server.kill()
-        return receive(lane)
-
-    monkeypatch.setattr(lanes._Lane, "receive", kill_once)
-    opened = list(unsealer.open_all(package(f"{number}.lz4.gpg", data) for number in range(50)))
-    assert killed
-    assert sorted(one.path for one in opened) == sorted(f"{number}.lz4.gpg" for number in range(50))
-    assert [one.error for one in opened] == [""] * 50
-
-
-def test_a_process_that_passes_one_over_is_replaced(unsealer, gpg, monkeypatch):
-    """Every answer belongs to its own package, also where one never got an answer."""
-    plain = {f"{number}.lz4.gpg": DRAWS.randbytes(1000 + number) for number in range(12)}
-    submit = lanes._Lane.submit
-    lost = []
-
-    def lose(lane, name, job):
-        if not lost and lane.given == 3:
-            lost.append(name)
-            lane.pending.append((name, job))  # gpg never hears of it
-            lane.given += 1
-            return
-        submit(lane, name, job)
-
-    monkeypatch.setattr(lanes._Lane, "submit", lose)
-    monkeypatch.setattr(lanes, "_PATIENCE", 5)
-    opened = list(unsealer.open_all(package(path, gpg(lz4_of(data))) for path, data in plain.items()))
-    assert lost
-    assert {one.path: one.plain_sha512 for one in opened} == {path: sha512(data) for path, data in plain.items()}
-
-
-def test_a_process_that_says_nothing_is_replaced(unsealer, gpg, monkeypatch):
-    submit = lanes._Lane.submit
-    lost = []
-
-    def lose(lane, name, job):
-        if not lost:
-            lost.append(name)
-            lane.pending.append((name, job))
-            return
-        submit(lane, name, job)
-
-    monkeypatch.setattr(lanes, "_PATIENCE", 0.5)
-    monkeypatch.setattr(lanes._Lane, "submit", lose)
-    (opened,) = unsealer.open_all([package("a.lz4.gpg", gpg(lz4_of(SMALL)))])
-    assert lost
-    assert opened.plain_sha512 == sha512(SMALL)
-
-
-def test_a_process_does_not_live_forever(unsealer, gpg, monkeypatch, shell):
-    monkeypatch.setattr(lanes, "_WORN", 5)
-    data = gpg(lz4_of(SMALL))
-    before = len(read_journal(shell.journal.path))
-    opened = list(unsealer.open_all(package(f"{number}.lz4.gpg", data) for number in range(30)))
-    assert [one.error for one in opened] == [""] * 30
-    started = [line for line in read_journal(shell.journal.path)[before:] if line["event"] == "command-started"]
-    lanes_started = [line for line in started if "--multifile" in line["command"]]  # gpg may be asked again under load
-    # 30 messages, 5 a process: 6, and of those that work side by side each may end with fewer
-    assert 6 <= len(lanes_started) < 6 + (os.cpu_count() or 1)
-
-
-def test_leaving_early_leaves_no_process_and_no_file(unsealer, gpg, shell):
-    data = gpg(lz4_of(SMALL))
-    before = len(read_journal(shell.journal.path))
-    walk = unsealer.open_all(package(f"{number}.lz4.gpg", data) for number in range(50))
-    next(walk)
-    walk.close()
-    events = [line["event"] for line in read_journal(shell.journal.path)[before:]]
-    assert events.count("owned") == events.count("gone") > 0
-
-
 def test_gpg_is_not_asked_where_no_key_fits(shell, gpg, tmp_path):
     data = [gpg(lz4_of(SMALL)), gpg(lz4_of(SMALL), "--symmetric"), gpg(lz4_of(LARGE))]
     with Keyring(shell) as empty:
@@ -535,25 +386,6 @@ def test_gpg_is_not_asked_where_no_key_fits(shell, gpg, tmp_path):
         opened = list(Unsealer(shell, empty, tmp_path).open_all(package(f"{n}.lz4.gpg", d) for n, d in enumerate(data)))
         assert len(read_journal(shell.journal.path)) == before
     assert all(one.error for one in opened)
-
-
-@pytest.mark.parametrize("how", [[], ["--rfc4880"], ["-r", "Backup"]])
-def test_recipients_are_those_that_gpg_names(gpg, keyring, recipient, how):
-    data = gpg(SMALL, *how, "--recipient", recipient, "--encrypt")
-    assert read_recipients(data).key_ids == keyring.encryption_keys()
-    both = read_recipients(gpg(SMALL, "--recipient", recipient, "--symmetric", "--encrypt"))
-    assert (both.key_ids, both.passphrase, both.hidden) == (keyring.encryption_keys(), True, False)
-    hidden = read_recipients(gpg(SMALL, "--throw-keyids", "--recipient", recipient, "--encrypt"))
-    assert (hidden.key_ids, hidden.passphrase, hidden.hidden) == ((), False, True)
-
-
-def test_recipients_are_not_guessed(gpg):
-    data = gpg(SMALL)
-    assert all(read_recipients(data[:kept]) is None for kept in range(90))
-    assert read_recipients(gpg(SMALL, "--store")) is None
-    assert read_recipients(gpg(SMALL, "--armor", "--recipient", "Backup", "--encrypt")) is None
-    for _ in range(2000):
-        read_recipients(DRAWS.randbytes(DRAWS.randrange(200)))
 
 
 IN_TROUBLE = (

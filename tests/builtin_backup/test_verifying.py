@@ -12,11 +12,12 @@ import pytest
 from quick_seals import QuickOpener
 from verified_sets import DUMP, HOUR, Server, describe, edit_list, edit_tar, flip
 
+from rehearsal.builtin_backup import index
 from rehearsal.builtin_backup.folder_places import FolderBucket
 from rehearsal.builtin_backup.places import Place, StoredObject
 from rehearsal.builtin_backup.verification import Verification
 from rehearsal.builtin_backup.verifying import Progress, Wanted, verify_backups
-from rehearsal.errors import StreamError
+from rehearsal.errors import EnvironmentUnfit, StreamError
 from rehearsal.verdicts import Finding, Verdict
 
 VICTIM = "03/03-file.lz4.gpg"
@@ -514,3 +515,9 @@ def test_an_error_in_a_thread_reaches_the_caller(server: Server) -> None:
 
     with pytest.raises(ZeroDivisionError):
         verify_backups((server.bucket,), Crash(), Wanted(now=server.now))  # type: ignore[arg-type]
+
+
+def test_a_full_disk_under_the_index_is_one_clear_error(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "_SCHEMA", f"{index._SCHEMA};PRAGMA max_page_count = 6;")
+    with pytest.raises(EnvironmentUnfit, match=r"(?s)temporary database cannot be written: .*full.*next: df -h"):
+        verify_backups((server.bucket,), QuickOpener(), Wanted(now=server.now))

@@ -61,23 +61,28 @@ def test_a_holder_gives_what_is_pending_and_fits(lines: WantedLines) -> None:
 def test_lines_may_be_marked_while_they_are_read(lines: WantedLines) -> None:
     lines.pending(NEW).give_all(3)
     held = lines.held(3)
+    sizes = []
     for number, (path, line) in enumerate(held.items()):
         assert held.see(path) == 0
         if number % 2:
+            sizes.append(line.size)
             held.mark_kept(path, line.size)
-            held.mark_good(path)
-    assert len(held) == 2000
-    good = [number for place, number in enumerate(n for n in range(2500) if n % 5) if place % 2]
-    assert held.count_kept() == (1000, sum(good))
-    assert (held.is_good(f"aa/{good[0]}.lz4"), held.is_good("aa/1.lz4"), held.is_good("aa/0.lz4")) == (
-        True,
-        False,
-        False,
-    )
-    held.mark_broken("aa/1.lz4")
+            held.mark_read(path, "")
+    assert (len(held), len(sizes)) == (2000, 1000)
+    assert held.count_kept() == (1000, sum(sizes))
+    assert [held.is_good(f"aa/{number}.lz4") for number in (sizes[0], 1, 0)] == [True, False, False]
+    held.mark_read("aa/1.lz4", "cut")
+    assert list(held.faults()) == [("aa/1", "cut")]
     left = [line.path for line in held.not_given()]
     assert (len(left), "aa/1" in left) == (999, False)
-    assert (held.see("aa/1.lz4"), held.see("aa/1.lz4")) == (1, 2)
+    held.mark_read("aa/1.lz4", "")
+    assert (list(held.faults()), held.is_good("aa/1.lz4")) == ([], True)
+
+
+def test_how_often_a_package_was_seen_counts_by_turn(lines: WantedLines) -> None:
+    lines.pending(NEW).give_all(3)
+    held = lines.held(3)
+    assert [held.see("aa/1.lz4") for _ in range(3)] == [0, 1, 2]
     held.forget_seen()
     assert held.see("aa/1.lz4") == 0
     assert ("aa/1.lz4" in held, "aa/0.lz4" in held) == (True, False)

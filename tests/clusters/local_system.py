@@ -41,5 +41,13 @@ def run(cluster, script, pod="file-storage-0", **options):
 
 
 def server_pid(cluster, pod=SESSION):
+    return int(_read_pid_file(cluster, pod)[0])
+
+
+def server_port(cluster, pod=SESSION):
+    return int(_read_pid_file(cluster, pod)[3])
+
+
+def _read_pid_file(cluster, pod):
     data = cluster.root / "pods" / pod / "var/lib/postgresql/data_14"
-    return int((data / "postmaster.pid").read_text().split()[0])
+    return (data / "postmaster.pid").read_text().splitlines()

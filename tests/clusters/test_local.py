@@ -6,9 +6,7 @@ import os
 import socket
 import stat
 import subprocess
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +25,7 @@ from local_system import (
     psql,
     run,
     server_pid,
+    server_port,
 )
 
 from rehearsal.clusters import local_server, local_template
@@ -295,29 +294,26 @@ def test_a_taken_port_is_not_the_end(make, monkeypatch):
     assert psql(cluster, "select 1") == "1"
 
 
-def test_two_clusters_given_one_port_do_not_meet(make, monkeypatch):
-    """Each server answers for itself: the one that loses the port must not take the winner's answer for its own."""
-    free = local_server._find_free_port
-    shared = free()
-    ports = iter([shared, shared])
-    both_chose = threading.Barrier(2)
+def test_a_server_that_lost_its_port_does_not_take_the_winners_answer_for_its_own(make, monkeypatch):
+    """Two servers started at once may be given one port; the loser lives on for a moment, here for half a second."""
+    winner, loser = make(), make()
+    winner.deploy(ONE)
+    lost = server_port(winner)
+    free, process = local_server._find_free_port, local_template.Postgres.process
+    ports = iter([lost])
 
-    def choose() -> int:
-        port = next(ports, None)
-        if port is None:
-            return free()
-        both_chose.wait(30)
-        return port
+    def start_late(postgres, program, *arguments, cwd):
+        made = process(postgres, program, *arguments, cwd=cwd)
+        late = ("bash", "-c", 'sleep 0.5; exec "$@"', "late")
+        return replace(made, argv=(*late, *made.argv)) if f"port={lost}" in arguments else made
 
-    clusters = [make(), make()]
-    for cluster in clusters:
-        cluster.deploy(FILES_ONLY)  # the template is not what they race for
-    monkeypatch.setattr(local_server, "_find_free_port", choose)
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda cluster: cluster.deploy(ONE), clusters))
-    for mark, cluster in enumerate(clusters):
+    monkeypatch.setattr(local_server, "_find_free_port", lambda: next(ports, None) or free())
+    monkeypatch.setattr(local_template.Postgres, "process", start_late)
+    loser.deploy(ONE)
+    assert next(ports, None) is None
+    for mark, cluster in enumerate((winner, loser)):
         psql(cluster, f"create table mine as select {mark} as mark")
-    assert [psql(cluster, "select mark from mine") for cluster in clusters] == ["0", "1"]
+    assert [psql(cluster, "select mark from mine") for cluster in (winner, loser)] == ["0", "1"]
 
 
 def test_a_pod_that_is_down_is_not_ready(make):

@@ -24,7 +24,8 @@ from rehearsal.deployment import DatabaseKey, DatabaseSpec
 from rehearsal.inventory import DatabaseInventory
 from rehearsal.journal import Journal
 from rehearsal.roles import Cluster, Coordinates
-from rehearsal.shell import Process, Shell
+from rehearsal.shell import Shell
+from rehearsal.spawning import Process
 from rehearsal.stores.postgres import PostgresStore
 
 
@@ -104,6 +105,8 @@ def start_server() -> Iterator[DatabaseServer]:
     # settings that the pinned ones must win over
     odd = ("-c", "timezone=Asia/Kathmandu", "-c", "datestyle=German", "-c", "extra_float_digits=-5")
     settings = ("-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off", *odd)
+    # it is killed at the end: what it shares must lie in its own folder, not in /dev/shm
+    settings += ("-c", "dynamic_shared_memory_type=mmap")
     server = shell.start(
         Process((str(binaries / "postgres"), "-D", data, *settings), user=user), name="postgres", log=folder / "log"
     )

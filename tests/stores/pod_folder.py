@@ -14,7 +14,8 @@ from rehearsal.deployment import FilesSpec
 from rehearsal.inventory import FilesInventory
 from rehearsal.journal import Journal
 from rehearsal.roles import ByteSource, Cluster, ExecResult
-from rehearsal.shell import Process, Shell
+from rehearsal.shell import Shell
+from rehearsal.spawning import Process
 from rehearsal.stores.files import FileStore
 
 
