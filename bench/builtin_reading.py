@@ -37,8 +37,8 @@ from rehearsal.builtin_backup.scratch import scratch_folder
 from rehearsal.builtin_backup.sealing import Sealer, SealKind
 from rehearsal.builtin_backup.unsealing import Unsealer
 from rehearsal.journal import Journal
+from rehearsal.launch import Process
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 
 _NAME = make_name("file-storage-0", 0)
 _GPG = "gpg -q --no-options --batch --pinentry-mode loopback --passphrase-file ../pass --homedir"

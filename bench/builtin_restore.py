@@ -40,8 +40,8 @@ from rehearsal.builtin_backup.sources import FolderSource
 from rehearsal.builtin_backup.unsealing import Unsealer
 from rehearsal.builtin_backup.writer import write_files_backup
 from rehearsal.journal import Journal
+from rehearsal.launch import Process
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 from rehearsal.tar_members import read_members
 
 _NAME = make_name("file-storage-0", 1_768_439_400_123_456_789)

@@ -23,8 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rehearsal.journal import Journal
+from rehearsal.launch import Process
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 from rehearsal.stores import tree_lister
 from rehearsal.stores.tree_tools import SCRIPT
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from rehearsal.builtin_backup.s3_bucket import S3Bucket
 from rehearsal.builtin_backup.s3_server import S3Server, find_rclone
 from rehearsal.journal import Journal
+from rehearsal.launch import Process, default_environment
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process, default_environment
 
 _KEY = "file-storage-0_2026-04-30T01:10:00.123456789Z/storage/backup/_medium_files.tar"
 _SMALL = 500

@@ -15,8 +15,8 @@ from rehearsal.clusters.kind_tools import find_kind_tools
 from rehearsal.clusters.postgres_binaries import find_binaries
 from rehearsal.errors import EnvironmentUnfit, RehearsalError
 from rehearsal.journal import Journal
+from rehearsal.launch import Process, default_environment, install_hint
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process, default_environment, install_hint
 
 _KIT = "make kind-kit"
 _KIT_TOOLS = ("kind", "kubectl", "helm")

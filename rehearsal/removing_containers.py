@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from rehearsal.clusters.kind_tools import engine_environment
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, Refused, WaitTimeout
 from rehearsal.journal import Journal
+from rehearsal.launch import Process
 from rehearsal.shell import Outcome, Shell
-from rehearsal.spawning import Process
 from rehearsal.waiting import wait_until
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from rehearsal.clusters.kind_tools import engine_environment
 from rehearsal.clusters.local_places import read_nonce
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, Refused, WaitTimeout
 from rehearsal.journal import Journal
+from rehearsal.launch import Process
 from rehearsal.processes import Identity, find_tagged
 from rehearsal.shell import Outcome, Shell
-from rehearsal.spawning import Process
 from rehearsal.waiting import wait_until
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,10 +20,10 @@ from typing import IO
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, RehearsalError, WaitTimeout
 from rehearsal.interrupts import hold_interrupts
 from rehearsal.journal import Journal
+from rehearsal.launch import Process, default_environment, install_hint, prepare, show_stage
 from rehearsal.pipeline import Child, Pipeline
 from rehearsal.processes import own_process, tag
 from rehearsal.roles import ByteSource, ExecResult, Transfer
-from rehearsal.spawning import Process, default_environment, show_stage, spawn
 from rehearsal.streams import NOTHING
 
 _TAIL = 4096
@@ -185,7 +185,7 @@ class Shell:
 
     def _spawn(self, process: Process, stdin: int, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
         environment = default_environment() if process.env is None else process.env
-        return spawn(process, {**environment, **tag(self.journal.path)}, stdin, stdout, stderr)
+        return _spawn(process, {**environment, **tag(self.journal.path)}, stdin, stdout, stderr)
 
     def _show(self, stages: Sequence[Process], shown: str | None) -> str:
         if shown is None:
@@ -277,3 +277,35 @@ class Server:
         if not self._gone:
             self._gone = True
             self._journal.disown("process", str(self.pid))
+
+
+def _spawn(
+    process: Process, environment: Mapping[str, str], stdin: int, stdout: int, stderr: int
+) -> subprocess.Popen[bytes]:
+    tool = process.argv[0]
+    try:
+        with prepare(process, environment) as (argv, user, inherited):
+            return subprocess.Popen(
+                argv,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=environment,
+                cwd=process.cwd,
+                user=None if user is None else user[0],
+                group=None if user is None else user[1],
+                extra_groups=None if user is None else [],
+                start_new_session=True,
+                umask=process.umask,
+                pass_fds=inherited,
+            )
+    except FileNotFoundError as error:
+        if process.cwd is not None and not process.cwd.is_dir():
+            raise EnvironmentUnfit(f"cannot run `{tool}` there: no such directory", where=str(process.cwd)) from error
+        raise EnvironmentUnfit(f"`{tool}` is not installed", hint=install_hint(tool)) from error
+    except (PermissionError, NotADirectoryError) as error:
+        place = str(error.filename or tool)
+        who = "" if process.user is None else f" as uid {process.user[0]}"
+        raise EnvironmentUnfit(
+            f"cannot run `{tool}`{who}: {error.strerror}", where=place, hint=f"namei -l {place}"
+        ) from error

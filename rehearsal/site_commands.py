@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal.errors import CommandFailed, RehearsalError
+from rehearsal.launch import Process
 from rehearsal.roles import Coordinates, Stage
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 
 _DSN = {
     "session-db": "REHEARSAL_DSN_SESSION_DB",

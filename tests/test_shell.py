@@ -13,10 +13,10 @@ import pytest
 
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, RehearsalError, WaitTimeout
 from rehearsal.journal import Journal, Redactor, read_journal
+from rehearsal.launch import Process
 from rehearsal.processes import find_tagged, identify, read_start_time
 from rehearsal.roles import Transfer
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 from rehearsal.streams import CAPTURE_LIMIT
 
 DATA = os.urandom(1 << 20) * 10
@@ -409,7 +409,7 @@ def test_ctrl_c_leaves_no_orphan(tmp_path, number):
         from pathlib import Path
         from rehearsal.journal import Journal
         from rehearsal.shell import Shell
-        from rehearsal.spawning import Process
+        from rehearsal.launch import Process
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
         shell = Shell(Journal(Path({str(tmp_path)!r}) / "journal.jsonl"))
         script = "trap '' INT TERM; sleep 600 & echo $! >> {tmp_path}/pids; echo $$ >> {tmp_path}/pids; wait"

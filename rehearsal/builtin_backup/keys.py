@@ -24,8 +24,8 @@ from pydantic import SecretStr
 from rehearsal.builtin_backup.gpg_words import read_said
 from rehearsal.builtin_backup.scratch import scratch_folder
 from rehearsal.errors import EnvironmentUnfit, RehearsalError, UsageError
+from rehearsal.launch import Process
 from rehearsal.shell import Outcome, Shell
-from rehearsal.spawning import Process
 
 _LONGEST_HOME = 80  # bytes; `/S.gpg-agent.browser` is added, and a socket's path ends at 107
 _LARGEST_KEY_FILE = 16 << 20

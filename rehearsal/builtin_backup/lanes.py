@@ -25,8 +25,8 @@ from typing import Generic, TypeVar
 
 from rehearsal.builtin_backup.gpg_words import Said
 from rehearsal.errors import WaitTimeout
+from rehearsal.launch import Process
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 
 SMALL = 1 << 20
 """Bytes; larger messages are not worth a lane: starting a process for each is cheaper than copying them."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal.backup_config import BackupConfig, Remark, ServiceBackup
+from rehearsal.launch import Process, default_environment
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process, default_environment
 
 _WORDS = {"e": "has expired", "r": "was revoked", "i": "is invalid", "d": "is disabled"}
 

@@ -21,8 +21,8 @@ from rehearsal.builtin_backup.folder_places import FolderBucket
 from rehearsal.builtin_backup.s3_access import S3Access
 from rehearsal.clusters import rclone
 from rehearsal.errors import EnvironmentUnfit, RehearsalError, WaitTimeout
+from rehearsal.launch import Process, default_environment
 from rehearsal.shell import Server, Shell
-from rehearsal.spawning import Process, default_environment
 from rehearsal.waiting import wait_until
 
 DEFAULT_BUCKET = "chipster-backups"

@@ -22,8 +22,8 @@ from rehearsal.builtin_backup.keys import Keyring
 from rehearsal.builtin_backup.lanes import SMALL, Answer, Lanes
 from rehearsal.builtin_backup.scratch import scratch_folder
 from rehearsal.errors import EnvironmentUnfit, RehearsalError
+from rehearsal.launch import Process
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 
 SealKind = Literal["public-key", "passphrase", "none"]
 

@@ -26,8 +26,8 @@ from rehearsal.builtin_backup.reading import Package
 from rehearsal.builtin_backup.rewinding import Rewindable
 from rehearsal.builtin_backup.scratch import scratch_folder
 from rehearsal.errors import RehearsalError, StreamError
+from rehearsal.launch import Process
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 
 EMPTY_INSIDE = "empty inside: gpg of an empty stream"
 _KEPT = 8 << 20  # bytes of a package that gpg may be asked about again

@@ -16,9 +16,9 @@ from rehearsal.clusters.kind_tools import engine_environment, find_kind_tools
 from rehearsal.deployment import Deployment
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, UsageError, WaitTimeout
 from rehearsal.journal import Journal
+from rehearsal.launch import Process
 from rehearsal.roles import Cluster
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 
 MakeManifests = Callable[[Deployment, str, str], list[dict[str, Any]]]
 """Kubernetes objects of a deployment, with a stand-in image and the root of its host paths."""

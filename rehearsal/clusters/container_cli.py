@@ -15,9 +15,9 @@ from typing import IO, ClassVar
 from rehearsal.clusters import local_copying
 from rehearsal.clusters.container_engine import RUN
 from rehearsal.clusters.kind_tools import engine_environment
+from rehearsal.launch import Process
 from rehearsal.roles import ByteSource
 from rehearsal.shell import Outcome, Shell
-from rehearsal.spawning import Process
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from rehearsal.clusters.kubernetes import KubernetesCluster, MakeManifests, Site
 from rehearsal.clusters.local_places import make_owned
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, RehearsalError, WaitTimeout
 from rehearsal.journal import JOURNAL, Journal, Redactor
+from rehearsal.launch import Process
 from rehearsal.shell import Outcome, Shell
-from rehearsal.spawning import Process
 
 _CREATE_DEADLINE = 600.0
 _WAIT = "180s"

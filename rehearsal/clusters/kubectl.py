@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, ClassVar
 
+from rehearsal.launch import Process
 from rehearsal.roles import ByteSource
 from rehearsal.shell import Outcome, Shell
-from rehearsal.spawning import Process
 
 _COPY_DEADLINE = 24 * 3600.0
 

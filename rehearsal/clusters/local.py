@@ -33,9 +33,9 @@ from rehearsal.clusters.postgres_binaries import PostgresBinaries
 from rehearsal.deployment import DatabaseSpec, Deployment, StoreSpec
 from rehearsal.errors import EnvironmentUnfit, RehearsalError
 from rehearsal.journal import Journal
+from rehearsal.launch import Process
 from rehearsal.roles import ByteSource, ClaimIdentity, Coordinates, ExecResult
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 from rehearsal.streams import NOTHING
 from rehearsal.waiting import wait_until
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Protocol
 
 from rehearsal.errors import EnvironmentUnfit, RehearsalError
+from rehearsal.launch import Process
 from rehearsal.shell import Outcome, Shell
-from rehearsal.spawning import Process
 from rehearsal.unpacking import unpacking
 
 _DEADLINE = 24 * 3600.0

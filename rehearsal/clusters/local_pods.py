@@ -16,7 +16,7 @@ from pathlib import Path
 from rehearsal.clusters.local_places import User, give_to
 from rehearsal.clusters.local_server import DatabaseServer
 from rehearsal.deployment import StoreSpec
-from rehearsal.spawning import Process
+from rehearsal.launch import Process
 
 _UMASK = 0o022  # the container's default
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"

@@ -15,8 +15,8 @@ from typing import Literal
 
 from rehearsal.clusters.local_places import User, give_to, remove_tree
 from rehearsal.errors import CommandFailed, EnvironmentUnfit
+from rehearsal.launch import Process
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 
 SUPERUSER = "postgres"
 SPARE = "rehearsal_spare"

@@ -17,11 +17,11 @@ from random import Random
 from rehearsal.backup_set import Manifest, measure_tree, read_manifest
 from rehearsal.deployment import DatabaseSpec
 from rehearsal.errors import RehearsalError
+from rehearsal.launch import Process
 from rehearsal.proof.witness import Witness
 from rehearsal.record import Record
 from rehearsal.roles import Stage
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 
 STATUS, STRICT = "psql status", "psql -1 ON_ERROR_STOP"
 ROWS, OBJECTS, FORMULA = "row counts", "large-object count", "pgcopydb's formula"

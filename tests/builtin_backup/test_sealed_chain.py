@@ -20,8 +20,8 @@ from rehearsal.builtin_backup.sources import FolderSource
 from rehearsal.builtin_backup.unsealing import Unsealer
 from rehearsal.builtin_backup.writer import latest_archived, write_database_backup, write_files_backup
 from rehearsal.journal import Journal
+from rehearsal.launch import Process
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 
 FILES = "file-storage-0"
 

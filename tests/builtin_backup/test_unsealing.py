@@ -18,8 +18,8 @@ from rehearsal.builtin_backup.reading import Package
 from rehearsal.builtin_backup.unsealing import Unsealer
 from rehearsal.errors import EnvironmentUnfit, StreamError
 from rehearsal.journal import Journal, read_journal
+from rehearsal.launch import Process
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 
 # -- what opens -------------------------------------------------------------------------------------------------------
 

@@ -25,8 +25,8 @@ from pod_folder import PodFolder
 from rehearsal.differences import compare_files
 from rehearsal.inventory import Difference, FilesInventory
 from rehearsal.journal import Journal
+from rehearsal.launch import Process
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 
 AS_ROOT = os.geteuid() == 0
 LONGEST = 255

@@ -23,9 +23,9 @@ from rehearsal.clusters.postgres_binaries import find_binaries
 from rehearsal.deployment import DatabaseKey, DatabaseSpec
 from rehearsal.inventory import DatabaseInventory
 from rehearsal.journal import Journal
+from rehearsal.launch import Process
 from rehearsal.roles import Cluster, Coordinates
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 from rehearsal.stores.postgres import PostgresStore
 
 

@@ -13,9 +13,9 @@ from typing import IO, cast
 from rehearsal.deployment import FilesSpec
 from rehearsal.inventory import FilesInventory
 from rehearsal.journal import Journal
+from rehearsal.launch import Process
 from rehearsal.roles import ByteSource, Cluster, ExecResult
 from rehearsal.shell import Shell
-from rehearsal.spawning import Process
 from rehearsal.stores.files import FileStore
 
 

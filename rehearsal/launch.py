@@ -1,20 +1,19 @@
-"""How one process is made: its arguments, its rights, its environment, the pipe that its secret comes through.
+"""What one process is started with: arguments, rights, environment, and the pipe that its secret comes through.
 
-Only `Shell` starts what is made here, because every process is written down and none outlives what it was started for.
+Nothing is started here: that is left to `Shell`, because every process is written down.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
 
-from rehearsal.errors import EnvironmentUnfit, RehearsalError
+from rehearsal.errors import RehearsalError
 
 _DEBIAN_PACKAGES = {
     **dict.fromkeys(("psql", "pg_dump", "pg_restore", "pg_isready"), "postgresql-client"),
@@ -91,41 +90,17 @@ def _drop_to(user: tuple[int, int], argv: Sequence[str], environment: Mapping[st
     return (_SETPRIV, f"--reuid={user[0]}", f"--regid={user[1]}", "--clear-groups", "--", str(path), *argv[1:])
 
 
-def spawn(
-    process: Process, environment: Mapping[str, str], stdin: int, stdout: int, stderr: int
-) -> subprocess.Popen[bytes]:
-    tool = process.argv[0]
-    try:
-        with _hand_over(process) as (argv, inherited):
-            dropping = _drop_to(process.user, argv, environment) if process.user is not None else ()
-            user, group = process.user if process.user is not None and not dropping else (None, None)
-            child = subprocess.Popen(
-                dropping or argv,
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                env=environment,
-                cwd=process.cwd,
-                user=user,
-                group=group,
-                extra_groups=None if user is None else [],
-                start_new_session=True,
-                umask=process.umask,
-                pass_fds=inherited,
-            )
-    except FileNotFoundError as error:
-        if process.cwd is not None and not process.cwd.is_dir():
-            raise EnvironmentUnfit(f"cannot run `{tool}` there: no such directory", where=str(process.cwd)) from error
-        raise EnvironmentUnfit(f"`{tool}` is not installed", hint=install_hint(tool)) from error
-    except (PermissionError, NotADirectoryError) as error:
-        place = str(error.filename or tool)
-        who = "" if process.user is None else f" as uid {process.user[0]}"
-        raise EnvironmentUnfit(
-            f"cannot run `{tool}`{who}: {error.strerror}", where=place, hint=f"namei -l {place}"
-        ) from error
-    if process.user is not None and _SETPRIV is not None:
-        _RUN_AS.add((tool, process.user))
-    return child
+@contextmanager
+def prepare(
+    process: Process, environment: Mapping[str, str]
+) -> Iterator[tuple[Sequence[str], tuple[int, int] | None, tuple[int, ...]]]:
+    """What to start it with, within the block: arguments, the user to drop to (None: the arguments see to it, or
+    nobody), and the descriptors to inherit."""
+    with _hand_over(process) as (argv, inherited):
+        dropping = _drop_to(process.user, argv, environment) if process.user is not None else ()
+        yield dropping or argv, None if dropping else process.user, inherited
+    if process.user is not None:  # not where the block raised
+        _RUN_AS.add((process.argv[0], process.user))
 
 
 def show_stage(process: Process) -> str:
