@@ -1,7 +1,7 @@
 """Where a backup's files come from: a role with two verbs, and its plainest player, a folder of this machine.
 
-A source lists what is there and reads what it is asked for, in an order of its own: a pod hands a whole group of files
-over in one tar stream, and a tar has the order it has.
+A source lists what is there and reads what it is asked for, in that order: a pod hands many files over in one tar
+stream.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Source(Protocol):
         """Every regular file, in any order, without those of the folder `backup`."""
 
     def read(self, paths: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
-        """Path and bytes of each of these files that is still there, in the source's own order. Bytes come in chunks
-        of up to 1 MiB and must be taken before the next file is asked for."""
+        """Path and bytes of each of these files that is still there, in the order of `paths`. Bytes come in chunks of
+        up to 1 MiB and must be taken before the next file is asked for."""
 
 
 class FolderSource:

@@ -12,11 +12,12 @@ grew in between is listed with less than its package holds, and whoever opens th
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 import tarfile
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, Protocol
 
 from rehearsal.builtin_backup.listing import BadLine, ListedFile, format_line, is_safe_path, read_listing
@@ -40,6 +41,10 @@ NO_DATABASE_BACKUP = "without a gpg key or a passphrase the service makes no bac
 SET_A_KEY = "set `deployments.backup.configs.backup-gpg-public-key` or `…backup-gpg-passphrase`"
 
 _CHUNK = 1 << 20
+# Of several groups, so many files and bytes at most: out of a pod each reading is a stream of its own, which costs more
+# than a small file; and one that fits into `methods.read_ahead` never waits for gpg.
+_FILES_TOGETHER = 20_000
+_BYTES_TOGETHER = 48 << 20
 _SPOOL = 8 << 20  # bytes of a list kept in memory; a longer one goes to a temporary file
 _ENCRYPTED = ".lz4.gpg"
 _UNLISTABLE = re.compile("[\t\n\r\ud800-\udfff]")
@@ -99,9 +104,8 @@ def write_files_backup(
         digits = choose_prefix_digits(len(packed))
         for file in packed:
             groups[choose_tar(file.path.rpartition("/")[2], file.size, digits)].append(file)
-        for tar in sorted(groups):
-            paths = [file.path for file in groups.pop(tar)]
-            _write_tar(place, object_key(name, tar), name, source, sealer, paths, listing, tell)
+        for portion in _portion(groups):
+            _write_tars(place, name, source, sealer, portion, listing, tell)
         _write_list(place, f"{name}/{INFO}", listing)
     return name
 
@@ -157,32 +161,55 @@ def latest_archived(place: Place, source: str) -> tuple[ListedFile, ...]:
     return ()
 
 
-def _write_tar(
+def _portion(groups: dict[str, list[SourceFile]]) -> Iterator[dict[str, str]]:
+    """The groups in order, as many at a time as are read together: each path with the name of its tar."""
+    portion: dict[str, str] = {}
+    total = 0
+    for tar in sorted(groups):
+        files = groups.pop(tar)
+        size = sum(file.size for file in files)
+        if portion and (len(portion) + len(files) > _FILES_TOGETHER or total + size > _BYTES_TOGETHER):
+            yield portion
+            portion, total = {}, 0
+        portion |= {file.path: tar for file in files}
+        total += size
+    if portion:
+        yield portion
+
+
+def _write_tars(
     place: WritablePlace,
-    key: str,
     name: BackupName,
     source: Source,
     sealer: Seals,
-    paths: Sequence[str],
+    tars: Mapping[str, str],
     listing: IO[bytes],
     tell: Callable[[str], None],
 ) -> None:
-    """One group of files: hashed, sealed, packed and listed. No object where none of them is left."""
-    hashed = _hash_files(source, paths)
-    there = [path for path in paths if path in hashed]
+    """Some groups of files: hashed, sealed, packed and listed. No object where none of a group is left.
+
+    Args:
+        tars: the tar of each path, in the order of the tars.
+    """
+    hashed = _hash_files(source, tuple(tars))
     written: set[str] = set()
 
     def seal() -> Iterator[Sealed]:
-        for sealed in sealer.seal(source.read(there)):
+        there = tuple(path for path in tars if path in hashed)
+        for sealed in sealer.seal(source.read(there) if there else ()):
             if sealed.path not in hashed or sealed.path in written:
                 raise RehearsalError("the source handed over a file it was not asked for", where=repr(sealed.path))
             yield sealed
             written.add(sealed.path)
             listing.write(format_line(_describe(sealed, *hashed[sealed.path], name)))
 
-    if there:
-        place.write(key, _pack(seal()))
-    for path in paths:
+    last = ""
+    for tar, packages in itertools.groupby(seal(), lambda sealed: tars[sealed.path]):
+        if tar < last:
+            raise RehearsalError("the source handed files over in another order", where=tar)
+        place.write(object_key(name, tar), _pack(packages))
+        last = tar
+    for path in tars:
         if path not in written:
             tell(f"{path!r} is left out: it was deleted during the backup")
 

@@ -100,7 +100,7 @@ def run_metered(
     began = datetime.now(UTC)
     outcome = entrance.run(
         *options,
-        *meter_command(argv, token, stdin is not None),
+        *meter_command(argv, token, stdin),
         stdin=source,
         stdout=stdout,
         deadline=deadline,

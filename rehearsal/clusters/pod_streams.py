@@ -1,9 +1,10 @@
 """Both ends of a stream through `kubectl exec`: what the pod counted and hashed, told after the command's own output.
 
 kubectl can end with status 0 after a stream was cut (kubernetes/kubernetes#73056), so its word is not enough. The
-manual's own command runs inside the pod between two meters of bash; when it has ended, one line on stderr tells its
-status and the length and SHA-256 of what went in and out. The same line lies in a file of the pod for when stderr was
-cut too. Standard output is never touched, memory is flat, and no line means that the stream did not end.
+manual's own command runs inside the pod between two meters (`pod_meter.py`, or bash); when it has ended, one line on
+stderr tells its status and the length and SHA-256 of what went in and out. The same line lies in a file of the pod for
+when stderr was cut too. Standard output is never touched, memory is flat, and no line means that the stream did not
+end.
 """
 
 from __future__ import annotations
@@ -11,50 +12,43 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from rehearsal.roles import Transfer
+from rehearsal.clusters import pod_meter
+from rehearsal.roles import ByteSource, Transfer
 
 END_FILE = "/tmp/.rehearsal-stream"  # noqa: S108 - a path in the pod
 
-# Copies, counts and hashes in one process, at half the cost of the three of coreutils (measured: 2.6 against 5.3 s of
-# processor a gigabyte). Like `tee -p` it reads on when the command closed its input, so that what arrived is counted;
-# and like a plain `tee` it stops when nobody takes the output any more.
-_METER = """
-import fcntl, hashlib, os, signal, sys
-name, persists = sys.argv[1], len(sys.argv) > 2
-signal.signal(signal.SIGPIPE, signal.SIG_IGN if persists else signal.SIG_DFL)
-for fd in (0, 1):
-    try: fcntl.fcntl(fd, 1031, 1 << 18)
-    except OSError: pass
-digest, size, taken = hashlib.sha256(), 0, True
-while chunk := os.read(0, 1 << 18):
-    digest.update(chunk)
-    size += len(chunk)
-    rest = memoryview(chunk)
-    while rest and taken:
-        try: rest = rest[os.write(1, rest):]
-        except BrokenPipeError: taken = False
-print(name + "-sha256=" + digest.hexdigest(), name + "-size=%d" % size, file=os.fdopen(4, "w"))
-"""
-# The command substitution ends only when every meter has let go of its pipe, so nothing is told too early.
-_SCRIPT = """
-token=$1 mode=$2 program=$3; shift 3
+# Where the pod has no Python: coreutils, at twice the cost a gigabyte (5.3 against 2.6 s of a processor, measured). The
+# command substitution ends only when every meter has let go of its pipe, so nothing is told too early.
+_TOOLS = """
+token=$1 mode=$2 file=$3; shift 3
 exec 5>&1
 told=$(
   exec 4>&1
-  if python3 -I -c 'import fcntl, hashlib' 2>/dev/null
-  then meter() { python3 -I -c "$program" "$@"; }
-  else meter() { tee $2 >(h=$(sha256sum); echo "$1-sha256=${h%% *}" >&4) >(echo "$1-size=$(wc -c)" >&4); }
-  fi
-  feed() { if [ "$mode" = in ]; then meter in -p | "$@" 4>&- 5>&-; else "$@" 4>&- 5>&-; fi; }
+  meter() { tee $2 >(h=$(sha256sum); echo "$1-sha256=${h%% *}" >&4) >(echo "$1-size=$(wc -c)" >&4); }
+  feed() {
+    case $mode in
+      in) meter in -p | "$@" 4>&- 5>&- ;;
+      in:*) head -c "${mode#in:}" | meter in -p | "$@" 4>&- 5>&- ;;
+      *) "$@" 4>&- 5>&- ;;
+    esac
+  }
   { feed "$@"; echo "status=${PIPESTATUS[0]}" >&4; } | meter out >&5 5>&-
 )
 told="$token ${told//$'\\n'/ }"
-echo "$told" 2>/dev/null >FILE
+echo "$told" 2>/dev/null >"$file"
 printf '\\nrehearsal-stream %s\\n' "$told" >&2
 status=${told##*status=}
 exit "${status%%[!0-9]*}"
-""".replace("FILE", END_FILE)
+"""
+_CHOOSE = """
+program=$1; shift
+command -v python3 >/dev/null && exec python3 -I -S -c "$program" "$@"
+token=$1 mode=$2 file=$3 tools=$4; shift 4
+exec bash -c "$tools" rehearsal-stream "$token" "$mode" "$file" "$@"
+"""
+_PYTHON = Path(pod_meter.__file__).read_text(encoding="utf-8")
 _FIGURE = re.compile(r"(status|in-size|in-sha256|out-size|out-sha256)=([0-9a-f]+)")
 
 
@@ -69,9 +63,17 @@ class StreamEnd:
     """Standard output as it left the command."""
 
 
-def meter_command(argv: Sequence[str], token: str, with_input: bool) -> tuple[str, ...]:
-    """The command between its meters, for a pod that has bash and coreutils, and python3 if it can."""
-    return ("bash", "-c", _SCRIPT, "rehearsal-stream", token, "in" if with_input else "none", _METER, *argv)
+def meter_command(argv: Sequence[str], token: str, stdin: ByteSource | None) -> tuple[str, ...]:
+    """The command between its meters, for a pod that has bash and coreutils, and python3 if it can.
+
+    Of bytes and files their number is told to the meter, which then waits for no end of file.
+    """
+    mode = "none" if stdin is None else "in"
+    if isinstance(stdin, bytes):
+        mode = f"in:{len(stdin)}"
+    elif isinstance(stdin, Path) and stdin.is_file():
+        mode = f"in:{stdin.stat().st_size}"
+    return ("bash", "-c", _CHOOSE, "rehearsal-stream", _PYTHON, token, mode, END_FILE, _TOOLS, *argv)
 
 
 def take_end(stderr: bytes, token: str) -> tuple[StreamEnd | None, bytes]:

@@ -1,7 +1,8 @@
 """Waiting for pods by watching them, with a deadline, and saying at its end what they were doing.
 
-Every change of a pod in the namespace wakes the waiting, and so does a second without one. The error names the pod, its
-state, the cluster's last events about it, the end of its log, and the kubectl command to type next.
+A change of a pod in the namespace wakes the waiting, and so does a second without one; a starting pod has a dozen of
+changes in a second, so those of a quarter of one are looked at together. The error names the pod, its state, the
+cluster's last events about it, the end of its log, and the kubectl command to type next.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from rehearsal.errors import WaitTimeout
 _PATIENCE = 30.0
 """Seconds that a pod may wait for an image or crash, before that is taken for its last word."""
 _LOG_LINES = 12
+_PAUSE = 0.25
+"""Seconds between two looks, at least: each is a list, and a watch with a connection of its own."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +45,15 @@ class PodWaits:
 
         def lacking(seen: Sequence[PodState]) -> list[str]:
             states = {state.name: state for state in seen}
+            unready = [
+                name for name in pods if (state := states.get(name)) is None or not state.ready or state.deleting
+            ]
+            if unready:
+                return unready  # the workloads are worth asking only once their pods are ready
             wanted = {name: self.reads.read_workload(name) for name in workloads}
             unsettled = [name for name, workload in wanted.items() if workload is None or not workload.settled]
             revisions = {workload.revision for workload in wanted.values() if workload}
-            return unsettled + [
-                name
-                for name in pods
-                if (state := states.get(name)) is None
-                or not state.ready
-                or state.deleting
-                or (revisions and state.revision not in revisions)
-            ]
+            return unsettled + [name for name in pods if revisions and states[name].revision not in revisions]
 
         self._wait(lacking, deadline, "ready")
 
@@ -128,6 +129,7 @@ class PodWaits:
             left = began + deadline - now
             if left <= 0:
                 raise self._complain(names[0], seen, f"is not {state} after {deadline:g} s", names[1:])
+            time.sleep(min(_PAUSE, left))
             self.reads.await_pod_change(version, min(1.0, left))
 
     def _complain(self, name: str, seen: Sequence[PodState], what: str, others: Sequence[str] = ()) -> WaitTimeout:

@@ -5,15 +5,16 @@ What the pod says is not trusted: the writer refuses what it was not asked for, 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import IO, cast
 
 from rehearsal.builtin_backup.sources import SourceFile
 from rehearsal.chipster import runbook
 from rehearsal.deployment import FilesSpec
 from rehearsal.errors import CommandFailed, RehearsalError
+from rehearsal.methods.read_ahead import ReadAhead
 from rehearsal.roles import ExecResult, Stage
 from rehearsal.tar_members import read_members
 
@@ -47,36 +48,40 @@ class PodFiles:
                 yield SourceFile(path, int(size))
 
     def read(self, paths: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
-        """Each of these files that is still there, in tar's order; `storage` itself is never held on our side.
+        """Each of these files that is still there, in the order of `paths`; no more than `read_ahead.ROOM` of
+        them is ever held on our side.
 
         Raises:
             StreamError: the stream was cut short.
         """
         if not paths:
             return
-        reading, writing = os.pipe()
         failed: list[Exception] = []
         told: list[ExecResult] = []
+        stream = ReadAhead()
+        sink = cast(IO[bytes], stream)
 
         def pack() -> None:
             names = b"".join(path.encode("utf-8", "surrogateescape") + b"\0" for path in paths)
             try:
-                with open(writing, "wb", buffering=0) as sink:  # noqa: PTH123 - a descriptor
-                    told.append(self.stage.cluster.exec(self.files.pod, runbook.PACK_LISTED, stdin=names, stdout=sink))
+                told.append(self.stage.cluster.exec(self.files.pod, runbook.PACK_LISTED, stdin=names, stdout=sink))
             except Exception as error:  # noqa: BLE001 - raised again below, in the reader's thread
                 failed.append(error)
+            finally:
+                stream.end()
 
         thread = threading.Thread(target=pack, daemon=True, name="pack")
         thread.start()
         try:
-            with open(reading, "rb", buffering=0) as stream:  # noqa: PTH123 - a descriptor
-                try:
-                    for member in read_members(stream):
-                        if member.kind == "file":
-                            yield member.name, (bytes(piece) for piece in member.content())
-                except RehearsalError as error:
-                    raise (failed[0] if failed else error) from error
+            for member in read_members(sink):
+                if member.kind == "file":
+                    yield member.name, (bytes(piece) for piece in member.content())
+        except RehearsalError as error:
+            stream.leave()
+            thread.join()
+            raise (failed[0] if failed else error) from error
         finally:
+            stream.leave()
             thread.join()
         if failed:
             raise failed[0]

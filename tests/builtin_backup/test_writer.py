@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from quick_seals import QuickOpener, QuickSealer, moment, read_tree
 
+from rehearsal.builtin_backup import writer
 from rehearsal.builtin_backup.folder_places import FolderBucket
 from rehearsal.builtin_backup.listing import ListedFile, read_listing
 from rehearsal.builtin_backup.names import BackupName, make_name
@@ -37,7 +38,7 @@ class Memory:
 
     def read(self, paths: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
         files = self.readings.pop(0) if len(self.readings) > 1 else self.readings[0]
-        for path in sorted(paths, reverse=True):  # an order of its own
+        for path in paths:
             if path in files:
                 yield path, iter([files[path]])
 
@@ -215,6 +216,34 @@ def test_a_source_that_hands_over_something_else_is_an_error(bucket: Loud) -> No
     with pytest.raises(RehearsalError, match="not asked for"):
         back_up(bucket, Wrong({"aa/a": b"1"}))
     assert f"{NAME}/backup-info" not in bucket.written  # never complete
+
+
+def test_a_source_that_mixes_the_groups_is_an_error(bucket: Loud) -> None:
+    class Mixed(Memory):
+        def read(self, paths: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+            yield from reversed(list(super().read(paths)))
+
+    with pytest.raises(RehearsalError, match="in another order"):
+        back_up(bucket, Mixed({"aa/a": b"1", "bb/b": bytes(MIB)}))
+    assert f"{NAME}/backup-info" not in bucket.written
+
+
+@pytest.mark.parametrize(("limit", "most"), [("_FILES_TOGETHER", 200), ("_BYTES_TOGETHER", 600)])
+def test_groups_are_read_together_up_to_a_number_of_files_and_bytes(
+    limit: str, most: int, bucket: Loud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Counted(Memory):
+        def read(self, paths: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+            asked.append(len(paths))
+            return super().read(paths)
+
+    asked: list[int] = []
+    files = {f"{n % 16:x}0/{n % 16:x}{n:035x}": b"xyz" for n in range(640)}  # 16 groups of 40
+    monkeypatch.setattr(writer, limit, most)
+    name = back_up(bucket, Counted(files))
+    assert set(read_lines(bucket, name)) == set(files)
+    assert len(bucket.written) == 16 + 1
+    assert asked == [200, 200, 200, 200, 200, 200, 40, 40]  # to hash, and again to pack
 
 
 def test_a_dump(bucket: Loud) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shutil
 import stat
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,9 +64,24 @@ class Pod:
 TOOLS = ("bash", "cat", "head", "sed", "tr", "tee", "wc", "sha256sum", "printf", "sleep", "touch", "rm", "false")
 
 
-@pytest.fixture(params=["python3", "coreutils"])
+# python3 -I -S -c PROGRAM ...: as a minimal Python would run it, without one of the modules.
+MINIMAL = f"""#!/bin/bash
+exec {sys.executable} -I -S -c '
+import sys
+sys.modules["fcntl"] = None
+exec(compile(sys.argv.pop(1), "program", "exec"), {{"__name__": "__main__"}})
+' "${{@:4}}"
+"""
+
+
+@pytest.fixture(params=["python3", "minimal", "coreutils"])
 def pod(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pod:
-    """A pod that has python3 for its meters, and one that has not."""
+    """A pod that has python3 for its meters, one whose python3 lacks modules, and one that has none."""
+    if request.param == "minimal":
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "python3").write_text(MINIMAL)
+        (tmp_path / "bin" / "python3").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     if request.param == "coreutils":
         tools = tmp_path / "bin"
         tools.mkdir()
@@ -105,6 +122,14 @@ def test_a_command_that_does_not_read_its_input_is_no_cut_stream(pod: Pod) -> No
     assert pod.run(["false"], EVERY_BYTE).status == 1
     assert pod.run(["no-such-command"]).status == 127
     assert pod.run(["bash", "-c", "kill -9 $$"]).status == 137
+
+
+@pytest.mark.parametrize("stdin", [b"", EVERY_BYTE])
+def test_an_end_of_file_that_never_comes_is_not_waited_for(pod: Pod, stdin: bytes) -> None:
+    """As containerd loses it now and then: the pipe into the pod stays open."""
+    body = 'exec 9< <(cat; exec sleep 600); "$@" <&9; status=$?; kill $!; exit $status'
+    assert pod.run(["sha256sum"], stdin, body=body).stdout.split()[0].decode() == hashlib.sha256(stdin).hexdigest()
+    assert pod.run(["true"], stdin, body=body).sent.size == len(stdin)
 
 
 def test_output_that_is_cut_with_status_0_is_noticed(pod: Pod, tmp_path: Path) -> None:

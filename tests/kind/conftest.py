@@ -5,6 +5,7 @@ Nothing here skips: where the kit is missing these tests are red. `make test` le
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,9 +22,10 @@ from rehearsal.journal import Journal, read_journal
 from rehearsal.shell import Shell
 from rehearsal.values import make_deployment, read_values
 
-VALUES = """
-databases: {sessionDb: {enabled: false}, jobHistory: {enabled: false}, auth: {password: kind-test-password-1}}
-deployments: {fileStorage: {storageVolumeSize: 1Gi}}
+PASSWORD = "kind-test's \\ password & $1"
+VALUES = f"""
+databases: {{sessionDb: {{enabled: false}}, jobHistory: {{enabled: false}}, auth: {{password: {json.dumps(PASSWORD)}}}}}
+deployments: {{fileStorage: {{storageVolumeSize: 1Gi}}}}
 """
 
 

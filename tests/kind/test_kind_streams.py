@@ -27,6 +27,8 @@ from tests.kind.conftest import Bench
 pytestmark = pytest.mark.kind
 MakeBench = Callable[..., Bench]
 GIB = 1 << 30
+PAUSED = 1 << 28
+"""Four streams of it side by side take some 10 s: enough to be in the middle when a pause comes after 2."""
 WEBSOCKETS = pytest.mark.parametrize("websockets", [True, False], ids=["websockets", "spdy"])
 
 
@@ -209,9 +211,9 @@ def test_an_api_server_paused_for_10_s_loses_nothing_quietly(bench: Bench) -> No
     def carry(direction: str, websockets: bool) -> ExecResult:
         cluster = bench.sibling(websockets=websockets, tries=1)
         if direction == "out":
-            made = ["bash", "-c", f"head -c {GIB} /dev/zero"]
+            made = ["bash", "-c", f"head -c {PAUSED} /dev/zero"]
             return cluster.exec(pod, made, stdout=_Discard())  # type: ignore[arg-type]
-        result = cluster.exec(pod, ["sha256sum"], stdin=chunks(GIB))
+        result = cluster.exec(pod, ["sha256sum"], stdin=chunks(PAUSED))
         assert result.stdout.split()[0].decode() == result.sent.sha256
         return result
 
@@ -227,7 +229,7 @@ def test_an_api_server_paused_for_10_s_loses_nothing_quietly(bench: Bench) -> No
             assert isinstance(outcome, StreamError), (direction, websockets)
         else:
             carried = outcome.received if direction == "out" else outcome.sent
-            assert carried.size == GIB, (direction, websockets)
+            assert carried.size == PAUSED, (direction, websockets)
     assert any(isinstance(outcome, RehearsalError) or outcome.seconds > 8 for outcome in outcomes.values()), (
         "no stream met the pause"
     )

@@ -1,6 +1,7 @@
-"""Writes one Docker archive of single-layer images from folders, as `kind build node-image` wants to read it.
+"""Writes one Docker archive of images, as `kind build node-image` wants to read it: of one layer, made from folders, or
+whole ones that `docker save` wrote.
 
-usage: archive.py OUT.tar --image FOLDER REF[,REF...] ENTRYPOINT|- [--image ...]
+usage: archive.py OUT.tar --image FOLDER REF[,REF...] ENTRYPOINT|- [--image ...] [--saved IMAGE.tar REF ...]
 
 Not `docker save`: kind reads only the first metadata file of an archive, and needs every image named there, in full;
 docker writes `manifest.json` first and shortens names. So `repositories` comes first here. No time, owner or order of
@@ -17,6 +18,8 @@ from pathlib import Path
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Most are Go programs on a node that lives for minutes: garbage may pile up a while, and the cores have other work.
+ENVIRONMENT = ("GOGC=400", "GOMEMLIMIT=512MiB")
 
 
 def pack_layer(folder: Path) -> bytes:
@@ -33,7 +36,7 @@ def pack_layer(folder: Path) -> bytes:
 
 
 def describe(layer_digest: str, entrypoint: str) -> bytes:
-    config: dict[str, object] = {"Env": [PATH]}
+    config: dict[str, object] = {"Env": [PATH, *ENVIRONMENT]}
     if entrypoint != "-":
         config["Entrypoint"] = [entrypoint]
     return json.dumps(
@@ -47,22 +50,40 @@ def describe(layer_digest: str, entrypoint: str) -> bytes:
     ).encode()
 
 
-def write_archive(out: Path, images: list[list[str]]) -> None:
+def read_saved(path: Path) -> tuple[bytes, list[bytes]]:
+    """The configuration, whose digest is the image's ID, and the layers of the one image that `docker save` wrote."""
+    with tarfile.open(path) as saved:
+
+        def read(name: str) -> bytes:
+            stream = saved.extractfile(name)  # follows the links by which docker writes a layer once
+            if stream is None:
+                raise SystemExit(f"archive.py: {path} has no {name}")
+            return stream.read()
+
+        (image,) = json.loads(read("manifest.json"))
+        return read(image["Config"]), [read(layer) for layer in image["Layers"]]
+
+
+def write_archive(out: Path, images: list[list[str]], saved: list[list[str]]) -> None:
     members: dict[str, bytes] = {}
     manifest = []
     repositories: dict[str, dict[str, str]] = {}
-    for folder, refs, entrypoint in images:
-        layer = pack_layer(Path(folder))
-        layer_digest = hashlib.sha256(layer).hexdigest()
-        config = describe(layer_digest, entrypoint)
+
+    def add(config: bytes, layers: list[bytes], names: list[str]) -> None:
         config_name = f"{hashlib.sha256(config).hexdigest()}.json"
-        members[f"{layer_digest}/layer.tar"] = layer
         members[config_name] = config
-        names = refs.split(",")
-        manifest.append({"Config": config_name, "RepoTags": names, "Layers": [f"{layer_digest}/layer.tar"]})
+        digests = [hashlib.sha256(layer).hexdigest() for layer in layers]
+        members.update({f"{digest}/layer.tar": layer for digest, layer in zip(digests, layers, strict=True)})
+        manifest.append({"Config": config_name, "RepoTags": names, "Layers": [f"{name}/layer.tar" for name in digests]})
         for name in names:
             repository, _, tag = name.rpartition(":")
-            repositories.setdefault(repository, {})[tag] = layer_digest
+            repositories.setdefault(repository, {})[tag] = digests[-1]
+
+    for folder, refs, entrypoint in images:
+        layer = pack_layer(Path(folder))
+        add(describe(hashlib.sha256(layer).hexdigest(), entrypoint), [layer], refs.split(","))
+    for archive, name in saved:
+        add(*read_saved(Path(archive)), [name])
 
     with tarfile.open(out, mode="w", format=tarfile.GNU_FORMAT) as tar:
         head = {"repositories": json.dumps(repositories).encode(), "manifest.json": json.dumps(manifest).encode()}
@@ -76,5 +97,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("out", type=Path)
     parser.add_argument("--image", nargs=3, action="append", required=True, metavar=("FOLDER", "REFS", "ENTRYPOINT"))
+    parser.add_argument("--saved", nargs=2, action="append", default=[], metavar=("IMAGE.tar", "REF"))
     arguments = parser.parse_args()
-    write_archive(arguments.out, arguments.image)
+    write_archive(arguments.out, arguments.image, arguments.saved)

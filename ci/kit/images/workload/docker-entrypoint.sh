@@ -15,6 +15,7 @@ fi
 
 user=${POSTGRES_USER:-postgres}
 database=${POSTGRES_DB:-$user}
+template=/usr/local/share/postgres-template # what initdb made when the image was built, see the Dockerfile
 
 # The server is built in a folder beside PGDATA and renamed: a pod killed in the middle must not leave a half that the
 # next start would take for whole. A volume mounted at PGDATA itself cannot be renamed to: built in place.
@@ -27,14 +28,23 @@ initialise() {
     }
     mkdir -p "$fresh"
     chmod 0700 "$fresh"
-    # shellcheck disable=SC2086  # POSTGRES_INITDB_ARGS is a list of words, as in the official image
-    initdb -D "$fresh" --username="$user" --pwfile=<(printf '%s\n' "${POSTGRES_PASSWORD:-}") ${POSTGRES_INITDB_ARGS:-}
+    local from_template= password=${POSTGRES_PASSWORD:-} quote="'"
+    password=${password%%$'\n'*} # as initdb takes it from a file: one line
+    if [ "$user" = postgres ] && [ -n "$password" ] && [ "${POSTGRES_INITDB_ARGS:-}" = "$(cat "$template/args")" ]; then
+        from_template=1
+        lz4 -d -q -c "$template/data.tar.lz4" | tar -C "$fresh" -x --no-same-owner
+    else
+        # shellcheck disable=SC2086  # POSTGRES_INITDB_ARGS is a list of words, as in the official image
+        initdb -D "$fresh" --username="$user" --pwfile=<(printf '%s\n' "$password") ${POSTGRES_INITDB_ARGS:-}
+    fi
     printf 'host all all all %s\n' "${POSTGRES_HOST_AUTH_METHOD:-$(postgres -D "$fresh" -C password_encryption)}" \
         >>"$fresh/pg_hba.conf"
-    if [ "$database" != postgres ]; then
-        # Single-user mode: no second server, no port that a probe could take for the real one.
-        printf 'CREATE DATABASE "%s"\n' "${database//\"/\"\"}" | postgres --single -D "$fresh" postgres >/dev/null
-    fi
+    # Single-user mode: no second server, no port that a probe could take for the real one. It goes on after an error and
+    # ends with 0 unless told otherwise, and it would log the statement, with the password.
+    {
+        [ -z "$from_template" ] || printf "ALTER ROLE postgres PASSWORD '%s'\n" "${password//$quote/$quote$quote}"
+        [ "$database" = postgres ] || printf 'CREATE DATABASE "%s"\n' "${database//\"/\"\"}"
+    } | postgres --single -D "$fresh" -c fsync=off -c exit_on_error=on -c log_min_error_statement=panic postgres >/dev/null
     echo "listen_addresses = '*'" >>"$fresh/postgresql.conf"
     [ "$fresh" = "$PGDATA" ] || mv -T "$fresh" "$PGDATA"
 }
