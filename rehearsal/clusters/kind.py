@@ -230,8 +230,8 @@ class KindSession:
             self._owner = (journal.path, journal.redactor)
             self._logs = folder.parent / "kind-logs"
             cluster.wait_for_system()
-            if self._tools.workload_image:
-                cluster.load_docker_image(self._tools.workload_image)
+            if self._tools.image_to_load:
+                cluster.load_docker_image(self._tools.image_to_load)
         except BaseException:
             if self._cluster is None:
                 shutil.rmtree(self._folder, ignore_errors=True)

@@ -35,6 +35,7 @@ class KindTools:
         kind, kubectl: absolute paths.
         node_image: "" for kind's own.
         workload_image: stands in for the images of values.yaml; "" for none.
+        image_to_load: that one, where the node image does not hold it.
         config: of the cluster, or None.
         choice: one sentence: what was taken and why.
     """
@@ -45,6 +46,7 @@ class KindTools:
     workload_image: str
     config: Path | None
     choice: str
+    image_to_load: str = ""
 
     def reasons(self) -> tuple[str, ...]:
         """Why the cluster's configuration is as it is: the comments of its file."""
@@ -76,6 +78,7 @@ def find_kind_tools(environment: Mapping[str, str] | None = None) -> KindTools:
         node_image="",
         workload_image=stand_in,
         config=None,
+        image_to_load=stand_in,
         choice=f"{found['kind']} from the PATH, kind's own node image and {images} of values.yaml: no kit was built",
     )
 
@@ -102,6 +105,7 @@ def _read_kit(path: Path) -> KindTools:
         node_image=kit["KIT_NODE_IMAGE"],
         workload_image=kit["KIT_WORKLOAD_IMAGE"],
         config=Path(kit["KIT_CLUSTER_CONFIG"]),
+        image_to_load="" if kit.get("KIT_NODE_HAS_WORKLOAD") == "yes" else kit["KIT_WORKLOAD_IMAGE"],
         choice=f"the kit {kit.get('KIT_DIGEST', '')}, Kubernetes {kit.get('KIT_KUBERNETES_VERSION', '')}: "
         "built on this machine, no image registry is asked",
     )

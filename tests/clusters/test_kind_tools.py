@@ -38,9 +38,16 @@ def test_the_kit_is_taken_where_it_lies(tmp_path: Path, variable: str) -> None:
     place = base / "chipster-rehearsal-kit" if variable == "REHEARSAL_KIT_CACHE" else tmp_path
     tools = find_kind_tools({variable: str(place), "PATH": ""})
     assert (tools.kind, tools.kubectl) == (kit / "kind", kit / "kubectl")
-    assert (tools.node_image, tools.workload_image) == ("node:1", "work:1")
+    assert (tools.node_image, tools.workload_image, tools.image_to_load) == ("node:1", "work:1", "work:1")
     assert tools.reasons() == ("why one", "why two")
     assert tools.choice.startswith("the kit abc, Kubernetes v1.33.13")
+
+
+def test_an_image_that_lies_in_the_node_image_is_not_loaded(tmp_path: Path) -> None:
+    kit = write_kit(tmp_path)
+    (kit / "kit.env").write_text((kit / "kit.env").read_text() + "KIT_NODE_HAS_WORKLOAD=yes\n")
+    tools = find_kind_tools({"XDG_CACHE_HOME": str(tmp_path), "PATH": ""})
+    assert (tools.workload_image, tools.image_to_load) == ("work:1", "")
 
 
 def test_without_a_kit_the_path_is_searched(tmp_path: Path) -> None:
@@ -61,7 +68,7 @@ def test_without_a_kit_an_image_at_hand_may_stand_in(tmp_path: Path) -> None:
         (tmp_path / name).touch(mode=0o755)
     image = "localhost/ours:1"
     tools = find_kind_tools({"PATH": str(tmp_path), "HOME": str(tmp_path), "REHEARSAL_WORKLOAD_IMAGE": image})
-    assert tools.workload_image == image
+    assert tools.workload_image == tools.image_to_load == image
     assert image in tools.choice
     assert rclone.IMAGE not in tools.choice
 
