@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from rehearsal.chipster.seeding import Seed
+from rehearsal.clusters.choosing import ClusterSession
 from rehearsal.clusters.local_session import LocalSession
 from rehearsal.journal import JOURNAL, Journal, Redactor
 from rehearsal.judging import judge
@@ -32,9 +33,21 @@ def open_session(folder: Path) -> Iterator[LocalSession]:
 
 
 def perform(
-    session: LocalSession, folder: Path, scenario: Scenario, *, file_replicas: int = 1
+    session: ClusterSession,
+    folder: Path,
+    scenario: Scenario,
+    *,
+    file_replicas: int = 1,
+    databases: Collection[str] | None = None,
 ) -> tuple[Record, Judgement]:
-    deployment = make_deployment(read_values(())).model_copy(update={"file_replicas": file_replicas})
+    """Rehearse it.
+
+    Args:
+        databases: keys of those that the deployment has; None for all.
+    """
+    deployment = make_deployment(read_values(()))
+    chosen = [one for one in deployment.databases if databases is None or one.key in databases]
+    deployment = deployment.model_copy(update={"file_replicas": file_replicas, "databases": tuple(chosen)})
     seed = Seed(1, "xs", deployment.file_replicas)
     setting = Setting(
         deployment=deployment,

@@ -287,7 +287,8 @@ def test_the_ambient_kubeconfig_is_never_read(
         assert call["env"]["KUBECONFIG"] == str(scene.kubeconfig)
         assert call["env"]["HOME"] == str(tmp_path / "scratch2")
         known = {"PATH", "HOME", "KUBECONFIG", "LANG", "LC_CTYPE", "PWD", "SHLVL", "_", "REHEARSAL_JOURNAL"}
-        assert set(call["env"]) <= known
+        assert set(call["env"]) <= known | {"GOGC", "GOMEMLIMIT"}  # of our own choosing
+        assert (call["env"]["GOGC"], call["env"]["GOMEMLIMIT"]) == ("off", "96MiB")
 
 
 def test_secrets_go_by_standard_input_alone(scene: Scene, tmp_path: Path) -> None:
