@@ -30,7 +30,7 @@ from rehearsal.run import Performed, Run
 from rehearsal.scenario import Scenario
 from rehearsal.scenario_files import default_folder, load_scenarios, pick_scenarios
 from rehearsal.side_by_side import perform_side_by_side
-from rehearsal.telling import LivePhases, tell_findings, tell_kept, tell_outcome_and_reason, tell_total
+from rehearsal.telling import NAME_WIDTH, LivePhases, tell_findings, tell_kept, tell_outcome_and_reason, tell_total
 from rehearsal.telling_proof import LiveTrials, tell_proof
 from rehearsal.telling_verify import LiveVerification, tell_verification
 from rehearsal.verdicts import Judgement, Verdict, weigh, worst
@@ -130,7 +130,7 @@ def _run(arguments: argparse.Namespace) -> int:
         for scenario in wanted:
             absence = run.explain_absence(scenario)
             if absence:
-                absences.append(f"{Verdict.NOT_RUN:<12} {scenario.name:<28}           {absence}")
+                absences.append(f"{Verdict.NOT_RUN:<12} {scenario.name:<{NAME_WIDTH}}           {absence}")
             else:
                 possible.append(scenario)
         for performed in _perform(run, possible, min(arguments.jobs, len(possible))):
@@ -225,7 +225,7 @@ def _tell_judgement(scenario: str, judgement: Judgement) -> None:
 
 def _list_scenarios(arguments: argparse.Namespace) -> int:
     for scenario in _load(arguments):
-        print(f"{scenario.name:<28} {scenario.title}")
+        print(f"{scenario.name:<{NAME_WIDTH}} {scenario.title}")
     return 0
 
 

@@ -14,6 +14,8 @@ from rehearsal.run import Performed
 from rehearsal.verdicts import Finding, Judgement, Verdict
 
 _SHOWN = 4
+NAME_WIDTH = 30
+"""Of the longest scenario that ships."""
 
 
 class LivePhases:
@@ -26,7 +28,7 @@ class LivePhases:
     def __init__(self, out: TextIO | None = None, scenario: str = "") -> None:
         self._out = out or sys.stderr
         self._live = self._out.isatty() and not scenario
-        self._scenario = f"{scenario:<28} " if scenario else ""
+        self._scenario = f"{scenario:<{NAME_WIDTH}} " if scenario else ""
 
     def __call__(self, line: Mapping[str, Any]) -> None:
         if line["event"] == "phase":
@@ -91,7 +93,7 @@ def tell_outcome(performed: Performed) -> str:
     else:
         word = "NOT CAUGHT"
         remark = f"{report.verdict}, wanted a FAIL of {control.expects_check}: {control.expects_subject}"
-    return f"{word:<12} {report.scenario:<28} {report.seconds:6.1f} s  {remark}"
+    return f"{word:<12} {report.scenario:<{NAME_WIDTH}} {report.seconds:6.1f} s  {remark}"
 
 
 def tell_outcome_and_reason(performed: Performed) -> list[str]:
