@@ -40,8 +40,8 @@ kind-kit: $(VENV)/.ready-kind  ## a container engine, kind, kubectl and images, 
 $(VENV)/.ready-kind: $(VENV)/.ready
 	ci/make-venv $(VENV) kind
 
-rehearse-kind: kind-kit  ## the same scenarios and controls on a real, throwaway Kubernetes; REHEARSALS="NAME …" for some
-	$(BIN)/rehearsal run --cluster kind --values $(VALUES) --runs $(KIND_RUNS) --jobs $(KIND_JOBS) $(REHEARSALS)
+rehearse-kind: kind-kit  ## the same scenarios and controls on a real, throwaway Kubernetes
+	$(BIN)/rehearsal run --cluster kind --values $(VALUES) --runs $(KIND_RUNS) --jobs $(KIND_JOBS)
 
 test-kind: setup-dev kind-kit  ## the tests that need a real cluster: streams, guard, containers
 	$(BIN)/pytest tests/kind -m kind -n $(JOBS) --dist loadfile

@@ -1,7 +1,4 @@
-"""Prints scenario × cluster × verdict × seconds from the summaries of several runs.
-
-tell_table.py SUMMARY[:LIST]...    LIST: rehearsals that were left out of that run, see chosen.py
-"""
+"""Prints scenario × cluster × verdict × seconds from the summaries of several runs."""
 
 from __future__ import annotations
 
@@ -9,26 +6,19 @@ import json
 import sys
 from pathlib import Path
 
-from chosen import read_list
 
-
-def main(arguments: list[str]) -> int:
+def main(paths: list[str]) -> int:
     """Print one table for all summaries; a summary that is missing is a line of its own."""
-    print(f"{'scenario':<32} {'cluster':<11} {'verdict':<13} {'seconds':>8}")
-    for argument in arguments:
-        name, _, left_out = argument.partition(":")
-        path = Path(name)
+    print(f"{'scenario':<30} {'cluster':<11} {'verdict':<13} {'seconds':>8}")
+    for path in map(Path, paths):
         if not path.is_file():
             print(f"{path}: there is no summary")
             return 1
         summary = json.loads(path.read_text(encoding="utf-8"))
-        cluster = summary["clusters"][0]
         for entry in summary["entries"]:
             control = entry["control"]
             verdict = entry["verdict"] if control is None else "CAUGHT" if control["caught"] else "NOT CAUGHT"
-            print(f"{entry['scenario']:<32} {cluster:<11} {verdict:<13} {entry['seconds']:8.1f}")
-        for scenario in read_list(Path(left_out) if left_out else None):
-            print(f"{scenario:<32} {cluster:<11} {'NOT RUN':<13} {'':>8} left to the nightly run")
+            print(f"{entry['scenario']:<30} {summary['clusters'][0]:<11} {verdict:<13} {entry['seconds']:8.1f}")
     return 0
 
 
