@@ -66,7 +66,8 @@ class PodFiles:
             try:
                 told.append(self.stage.cluster.exec(self.files.pod, runbook.PACK_LISTED, stdin=names, stdout=sink))
             except Exception as error:  # noqa: BLE001 - raised again below, in the reader's thread
-                failed.append(error)
+                if not stream.left:
+                    failed.append(error)
             finally:
                 stream.end()
 

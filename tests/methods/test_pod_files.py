@@ -132,3 +132,25 @@ def test_a_cut_stream_is_an_error_though_its_status_is_0(cut: int, journal: Jour
 def test_the_clusters_own_error_is_the_one_that_is_told(journal: Journal, tmp_path: Path) -> None:
     with pytest.raises(RehearsalError, match="the pod is gone"):
         read_all(open_source(FilesCluster(fails=RehearsalError("the pod is gone")), journal, tmp_path), list(FILES))
+
+
+def test_a_damaged_stream_is_the_reason_that_is_told_not_that_nobody_read_on(journal: Journal, tmp_path: Path) -> None:
+    @dataclass
+    class Damaged(FilesCluster):
+        told: list[Exception] = field(default_factory=list)
+
+        def exec(
+            self, pod: str, argv: Sequence[str], *, stdin: Any = None, stdout: IO[bytes] | None = None
+        ) -> ExecResult:
+            assert stdout is not None
+            try:
+                while True:  # a header that is none, and a pod that goes on
+                    stdout.write(b"\1" * 4096)
+            except BrokenPipeError as error:
+                self.told.append(error)
+                raise
+
+    cluster = Damaged()
+    with pytest.raises(StreamError):
+        read_all(open_source(cluster, journal, tmp_path), list(FILES))
+    assert len(cluster.told) == 1
