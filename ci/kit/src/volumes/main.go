@@ -1,9 +1,9 @@
 // Answers the claims of kind's storage class `standard`: a directory of the node a claim, which goes with it.
 //
 // It stands in for local-path-provisioner, which starts a pod to make each directory and another to remove it: two of
-// three pods of a rehearsal on the throwaway node, and a third of its processor time. Names, places and objects are the
-// same: ROOT/<volume>_<namespace>_<claim>, mode 0777, a hostPath volume bound to its node, deleted or retained by its
-// reclaim policy, which the controller library keeps.
+// three pods of a rehearsal on the throwaway node. Names, places and objects are the same:
+// ROOT/<volume>_<namespace>_<claim>, mode 0777, a hostPath volume bound to its node, deleted or retained by its reclaim
+// policy, which the controller library keeps.
 package main
 
 import (
