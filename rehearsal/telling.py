@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from rehearsal.report import Report
-from rehearsal.run import Performed
 from rehearsal.verdicts import Finding, Judgement, Verdict
+
+if TYPE_CHECKING:  # listing scenarios and judging again do without them
+    from rehearsal.report import Report
+    from rehearsal.run import Performed
 
 _SHOWN = 4
 NAME_WIDTH = 30

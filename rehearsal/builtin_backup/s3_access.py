@@ -10,15 +10,12 @@ from __future__ import annotations
 import re
 import ssl
 from dataclasses import dataclass, field
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
-import botocore.session
-from botocore.config import Config
-from botocore.loaders import create_loader
 from pydantic import SecretStr
 
 from rehearsal.errors import UsageError
@@ -27,7 +24,6 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _REGION = re.compile(r"[A-Za-z0-9-]{1,63}")
 _CONNECTIONS = 16
 _FALLBACK_REGION = "us-east-1"  # what most S3 servers that have no regions expect
-_MODELS = create_loader()  # of the service's description, read once for all clients
 _NO_PROFILE = dict.fromkeys(("profile", "config_file", "credentials_file"), (None, None, None, None))
 
 
@@ -90,7 +86,10 @@ class S3Access:
         """A client of boto3, which may be used from many threads.
 
         Checksums beyond S3's first version are left out where S3 does not ask for them: older servers refuse them.
+        boto3 is imported here: it takes a quarter of a second, which most rehearsals can do without.
         """
+        from botocore.config import Config
+
         session = self._make_session()
         return session.client(
             "s3",
@@ -113,12 +112,23 @@ class S3Access:
         )
 
     def _make_session(self) -> Any:
+        import boto3
+        import botocore.session
+
         # with keys of our own, a profile of the user's has no say, not even one that does not exist
         core = botocore.session.Session(session_vars=_NO_PROFILE if self.access_key else None)
-        core.register_component("data_loader", _MODELS)
+        core.register_component("data_loader", _models())
         if not self.access_key:
             core.get_component("credential_provider").remove("iam-role")
         return boto3.session.Session(botocore_session=core)
+
+
+@cache
+def _models() -> Any:
+    """Reads the service's description, once for all clients."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 def parse_s3_url(url: str) -> tuple[str, str]:

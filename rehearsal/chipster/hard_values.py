@@ -7,6 +7,8 @@ Chipster's own tables hold what its services could have written, so that a real 
 
 from __future__ import annotations
 
+import struct
+
 USER_NAMES = (
     ("jaas", "chipster"),
     ("jaas", "admin"),
@@ -100,7 +102,7 @@ LARGE_OBJECTS: tuple[bytes, ...] = (
     b"--\n-- PostgreSQL database dump complete\n--\n\n",
 )
 
-MEBIBYTE_OBJECT = b"".join(n.to_bytes(4, "big") for n in range(1 << 18)) + b"!"
+MEBIBYTE_OBJECT = struct.pack(f">{1 << 18}I", *range(1 << 18)) + b"!"
 """One byte over 1 MiB, no two pages alike."""
 
 INSTANTS: tuple[str | None, ...] = (

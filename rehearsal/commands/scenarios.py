@@ -1,0 +1,20 @@
+"""`rehearsal scenarios`: lists the scenarios and controls."""
+
+from __future__ import annotations
+
+import argparse
+
+from rehearsal.commands.folders import add_folder, load
+from rehearsal.telling import NAME_WIDTH
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Where they are."""
+    add_folder(parser)
+
+
+def act(arguments: argparse.Namespace) -> int:
+    """Print names and titles."""
+    for scenario in load(arguments):
+        print(f"{scenario.name:<{NAME_WIDTH}} {scenario.title}")
+    return 0
