@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
-from rehearsal.commands.folders import add_folder, load
+from rehearsal.commands.scenario_folder import declare_folder, load_all
 from rehearsal.commands.statuses import STATUS
 from rehearsal.options import declare_options, read_options
 from rehearsal.run import Performed, Run
@@ -28,7 +28,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="rehearsals at the same time; each takes longer, all of them together less (default: 1)",
     )
-    add_folder(parser)
+    declare_folder(parser)
 
 
 def _read_jobs(text: str) -> int:
@@ -39,7 +39,7 @@ def _read_jobs(text: str) -> int:
 
 def act(arguments: argparse.Namespace) -> int:
     """Rehearse, tell, and return the exit status."""
-    wanted = pick_scenarios(load(arguments), arguments.scenarios)
+    wanted = pick_scenarios(load_all(arguments), arguments.scenarios)
     with Run(read_options(arguments), listeners=(LivePhases(),)) as run:
         print(f"cluster: {run.session.description}")
         for sentence in run.session.does_not_prove:

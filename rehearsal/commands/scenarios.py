@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from rehearsal.commands.folders import add_folder, load
+from rehearsal.commands.scenario_folder import declare_folder, load_all
 from rehearsal.telling import NAME_WIDTH
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Where they are."""
-    add_folder(parser)
+    declare_folder(parser)
 
 
 def act(arguments: argparse.Namespace) -> int:
     """Print names and titles."""
-    for scenario in load(arguments):
+    for scenario in load_all(arguments):
         print(f"{scenario.name:<{NAME_WIDTH}} {scenario.title}")
     return 0

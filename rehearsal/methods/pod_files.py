@@ -66,8 +66,7 @@ class PodFiles:
             try:
                 told.append(self.stage.cluster.exec(self.files.pod, runbook.PACK_LISTED, stdin=names, stdout=sink))
             except Exception as error:  # noqa: BLE001 - raised again below, in the reader's thread
-                if not stream.left:
-                    failed.append(error)
+                failed.append(error)
             finally:
                 stream.end()
 
@@ -78,8 +77,7 @@ class PodFiles:
                 if member.kind == "file":
                     yield member.name, (bytes(piece) for piece in member.content())
         except RehearsalError as error:
-            stream.leave()
-            thread.join()
+            # what had failed before the reader met a fault explains it; what fails after it has left does not
             raise (failed[0] if failed else error) from error
         finally:
             stream.leave()

@@ -33,9 +33,7 @@ class ReadAhead(io.RawIOBase):
         self._waiting: deque[memoryview] = deque()
         self._size = 0
         self._changed = threading.Condition()
-        self._ended = False
-        self.left = False
-        """The reader has gone: what fails on the writer's side from here on fails for that."""
+        self._ended = self._left = False
 
     def readable(self) -> bool:
         return True
@@ -51,8 +49,8 @@ class ReadAhead(io.RawIOBase):
         """
         copied = memoryview(bytes(chunk))
         with self._changed:
-            self._changed.wait_for(lambda: self.left or self._size < self._room)
-            if self.left:
+            self._changed.wait_for(lambda: self._left or self._size < self._room)
+            if self._left:
                 raise BrokenPipeError(errno.EPIPE, "nobody reads on")
             if copied:
                 self._waiting.append(copied)
@@ -69,7 +67,7 @@ class ReadAhead(io.RawIOBase):
     def leave(self) -> None:
         """Nobody reads on: whoever writes is told."""
         with self._changed:
-            self.left = True
+            self._left = True
             self._waiting.clear()
             self._changed.notify_all()
 

@@ -9,7 +9,7 @@ from rehearsal.scenario import Scenario
 from rehearsal.scenario_files import default_folder, load_scenarios
 
 
-def add_folder(parser: argparse.ArgumentParser) -> None:
+def declare_folder(parser: argparse.ArgumentParser) -> None:
     """Declare `--scenarios`."""
     parser.add_argument(
         "--scenarios",
@@ -21,6 +21,6 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load(arguments: argparse.Namespace) -> tuple[Scenario, ...]:
+def load_all(arguments: argparse.Namespace) -> tuple[Scenario, ...]:
     """Every scenario and control of the folder that was asked for."""
     return load_scenarios(arguments.folder or default_folder())
