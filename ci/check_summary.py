@@ -29,11 +29,10 @@ def main(path: Path) -> int:
         elif entry["control"] is not None and entry["control"]["caught"] is not True:
             faults.append(f"{name}: NOT CAUGHT")
     faults += [f"{name}: nobody knows this rehearsal" for name in found if name not in wanted]
-    print(
-        f"{path}: {len(found)} rehearsals, {len(wanted)} wanted, {len(faults)} not as they should be: {summary['verdict']}"
-    )
+    verdict = summary["verdict"]
+    print(f"{path}: {verdict}, {len(found)} rehearsals, {len(wanted)} wanted, {len(faults)} not as they should be")
     print("".join(f"  {fault}\n" for fault in faults), end="")
-    return 0 if wanted and not faults and summary["verdict"] == "PASS" else 1
+    return 0 if wanted and not faults and verdict == "PASS" else 1
 
 
 if __name__ == "__main__":
