@@ -134,6 +134,18 @@ def test_the_clusters_own_error_is_the_one_that_is_told(journal: Journal, tmp_pa
         read_all(open_source(FilesCluster(fails=RehearsalError("the pod is gone")), journal, tmp_path), list(FILES))
 
 
+def test_a_command_that_fails_behind_a_whole_archive_is_told(journal: Journal, tmp_path: Path) -> None:
+    class FailsLate(FilesCluster):
+        def exec(
+            self, pod: str, argv: Sequence[str], *, stdin: Any = None, stdout: IO[bytes] | None = None
+        ) -> ExecResult:
+            super().exec(pod, argv, stdin=stdin, stdout=stdout)
+            raise StreamError("the two ends disagree")
+
+    with pytest.raises(StreamError, match="the two ends disagree"):
+        read_all(open_source(FailsLate(), journal, tmp_path), list(FILES))
+
+
 def test_a_damaged_stream_is_the_reason_that_is_told_not_that_nobody_read_on(journal: Journal, tmp_path: Path) -> None:
     @dataclass
     class Damaged(FilesCluster):
