@@ -157,7 +157,7 @@ def test_a_damaged_stream_is_the_reason_that_is_told_not_that_nobody_read_on(jou
             assert stdout is not None
             try:
                 while True:  # a header that is none, and a pod that goes on
-                    stdout.write(b"\1" * 4096)
+                    stdout.write(b"\1" * (1 << 20))
             except BrokenPipeError as error:
                 self.told.append(error)
                 raise
