@@ -19,6 +19,7 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 from rehearsal.errors import EnvironmentUnfit
+from rehearsal.interrupts import hold_interrupts
 from rehearsal.report import Report
 from rehearsal.run import Performed, Run
 from rehearsal.scenario import Scenario
@@ -108,7 +109,9 @@ def _receive(run: Run, child: _Child) -> Performed:
 
 
 def _interrupt(active: Sequence[_Child]) -> None:
-    for child in active:
-        child.process.terminate()
-    for child in active:
-        child.process.join()
+    """End the children and wait for their clean-up, also when Ctrl-C comes a second time; a third one leaves them."""
+    with hold_interrupts(patience=1):
+        for child in active:
+            child.process.terminate()
+        for child in active:
+            child.process.join()

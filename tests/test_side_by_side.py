@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -116,30 +118,61 @@ def test_a_child_that_dies_after_its_record_was_written_is_not_green(tmp_path: P
     assert read_record(dead.folder).troubles[0].message.startswith("the process that performed it died")
 
 
-def test_an_interruption_ends_each_child_after_its_own_clean_up(
-    run: Rehearsing, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run.seconds = 60.0
+class CleaningSlowly(Rehearsing):
+    """Its rehearsals last longer than anybody waits, and their clean-up takes a moment."""
+
+    seconds = 60.0
+
+    def perform(self, scenario: Scenario) -> Performed:
+        (self.folder / f"{scenario.name}.began").touch()
+        try:
+            time.sleep(self.seconds)
+        finally:
+            (self.folder / f"{scenario.name}.cleaning").touch()
+            time.sleep(0.5)
+            (self.folder / f"{scenario.name}.cleaned").touch()
+        raise AssertionError("nobody interrupted it")
+
+
+@contextmanager
+def ctrl_c_when(folder: Path, *patterns: str) -> Iterator[None]:
+    """Send SIGINT to ourselves once for each pattern, in turn, when two files fit it."""
+    waiting = list(patterns)
+
+    def look(number: int, frame: object) -> None:
+        if waiting and len(list(folder.glob(waiting[0]))) == 2:
+            waiting.pop(0)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)  # a timer is the parent's alone: a fork does not inherit it
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert not waiting, "it was interrupted as often as it should be"
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        pytest.param(["*.began"], id="once"),
+        pytest.param(["*.began", "*.cleaning"], id="again while they clean up"),
+    ],
+)
+def test_an_interruption_ends_each_child_after_its_own_clean_up(tmp_path: Path, patterns: list[str]) -> None:
     began = time.monotonic()
     parent = os.getpid()
-
-    def interrupt_when_both_began(number: int, frame: object) -> None:
-        if len(list(run.folder.glob("*.times"))) == 2:
-            raise KeyboardInterrupt
 
     def handle_terminations(child: Run, scenario: Scenario) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command line does
 
-    before = signal.signal(signal.SIGALRM, interrupt_when_both_began)
-    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)  # a timer is the parent's alone: a fork does not inherit it
-    try:
-        with pytest.raises(KeyboardInterrupt):
+    with CleaningSlowly(Options(cluster="local", runs=tmp_path)) as run:
+        with ctrl_c_when(run.folder, *patterns), pytest.raises(KeyboardInterrupt):
             list(perform_side_by_side(run, SCENARIOS, 2, handle_terminations))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert os.getpid() == parent
-    assert time.monotonic() - began < 50, "nobody waited for the end of a rehearsal"
-    cleaned = list(run.folder.glob("*.cleaned"))
-    assert len(cleaned) == 2, "both that had begun cleaned up, no third one was begun"
-    assert multiprocessing.active_children() == [], "they are gone"
+        assert os.getpid() == parent
+        assert time.monotonic() - began < 50, "nobody waited for the end of a rehearsal"
+        cleaned = list(run.folder.glob("*.cleaned"))
+        assert len(cleaned) == 2, "both that had begun cleaned up, no third one was begun"
+        assert multiprocessing.active_children() == [], "they are gone"
