@@ -1,12 +1,15 @@
 """Kill a kind rehearsal at random moments; `rehearsal clean` must leave nothing, and no report may say PASS.
 
-    python bench/kill_kind.py [--kills 50] [--seed 1] [--lanes 2] [--values FILE]
+    python bench/kill_kind.py [--kills 50] [--seed 1] [--lanes 2] [--values FILE] [--signal KILL|INT|TERM] [--again]
 
 Undisturbed runs of `rehearsal run lose-everything --cluster kind`, as many side by side as there are lanes, give the
 duration D. Then, as often as asked: the same
 run in a child, `kill -9` of its process at a moment drawn evenly from 0.5 s to D, `rehearsal clean`, and a look at what
 is left: containers, volumes and networks of the engine, processes, folders. The child has a TMPDIR of its own, so that
 what others do on the machine at the same time is not taken for a leak. Exits with 1 on any leak or wrong PASS.
+
+With `--signal INT` (Ctrl-C) or TERM (a stopped CI job) the run itself must remove everything, and it is looked at before
+`clean`, which must find nothing to do; with `--again` the same signal comes a second time within 3 s, into the clean-up.
 
 A PASS is wrong in the run's summary whenever the run was killed, and in a rehearsal's report when the journal does not
 say that the rehearsal, its own clean-up included, was over. A run that ends before its moment is counted apart.
@@ -38,6 +41,9 @@ ROOT = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-c", "import sys; from rehearsal.cli import main; sys.exit(main())")
 SCENARIO = "lose-everything"
 _SETTLE = 2.0
+_PATIENCE = 300.0
+"""Seconds that an interrupted run may take for its clean-up."""
+_INTERRUPTED = 130
 
 
 def ask_engine(*words: str) -> list[str]:
@@ -197,29 +203,57 @@ def measure_duration(top: Path, values: Path, lanes: int) -> float:
         return max(pool.map(measure, range(lanes)))
 
 
-def kill_once(number: int, top: Path, values: Path, moment: float) -> tuple[str, list[str], float]:
-    """One kill: what became of it in a word, the faults, the seconds of `clean`."""
+@dataclass(frozen=True)
+class Blow:
+    """How a run is ended: by which signal, and how many seconds later by the same again."""
+
+    number: signal.Signals
+    moment: float
+    again: float | None
+
+    def strike(self, child: subprocess.Popen[bytes]) -> bool:
+        """Wait for the moment and send it; whether the run had not ended by itself."""
+        try:
+            child.wait(timeout=self.moment)
+        except subprocess.TimeoutExpired:
+            child.send_signal(self.number)
+        else:
+            return False
+        if self.again is not None:
+            try:
+                child.wait(timeout=self.again)
+            except subprocess.TimeoutExpired:
+                child.send_signal(self.number)
+        return True
+
+
+def kill_once(number: int, top: Path, values: Path, blow: Blow) -> tuple[str, list[str], float]:
+    """One kill: what became of it in a word, the faults, the seconds until everything was removed."""
     one = Round(top, values)
     child = one.start()
+    gentle = blow.number is not signal.SIGKILL
     try:
-        child.wait(timeout=moment)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
+        struck = blow.strike(child)
+        started = time.monotonic()
+        status = child.wait(timeout=_PATIENCE)
+    except BaseException:
         child.kill()
-    status = child.wait()
-    ended_alone = status != -signal.SIGKILL
+        raise
+    ended_alone = not struck or (not gentle and status != -signal.SIGKILL)
     phase = "over" if ended_alone else one.phase()
     wrong, was_over = ([], True) if ended_alone else one.find_wrong_passes()
-    started = time.monotonic()
+    faults = one.find_leaks() if gentle else []
+    if not gentle:
+        started = time.monotonic()
     fault = one.clean()
     seconds = time.monotonic() - started
-    faults = [*([fault] if fault else []), *one.find_leaks(), *wrong]
-    if ended_alone and status:  # it failed, or somebody else ended it: not a kill of ours
+    faults += [*([fault] if fault else []), *one.find_leaks(), *wrong]
+    wanted = {0} if ended_alone else {0, _INTERRUPTED} if gentle else {-signal.SIGKILL}
+    if status not in wanted:  # it failed, or somebody else ended it: not a kill of ours
         faults.append(f"the run ended with status {status}")
     kind = "ended before" if ended_alone else "killed in teardown" if was_over else "killed"
     said = "; ".join(faults) if faults else "nothing left, no PASS" if kind == "killed" else "nothing left"
-    print(f"{number:3}  at {moment:6.1f} s  {kind:<18} {phase:<40} clean {seconds:5.1f} s  {said}", flush=True)
+    print(f"{number:3}  at {blow.moment:6.1f} s  {kind:<18} {phase:<40} clean {seconds:5.1f} s  {said}", flush=True)
     return kind, faults, seconds
 
 
@@ -227,6 +261,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--signal", choices=("KILL", "INT", "TERM"), default="KILL")
+    parser.add_argument("--again", action="store_true", help="the same signal a second time, within 3 s")
     parser.add_argument("--lanes", type=int, default=2, help="runs side by side")
     parser.add_argument("--values", type=Path, default=ROOT / "docs" / "values.example.yaml")
     parser.add_argument("--duration", type=float, default=0.0, help="seconds of an undisturbed run; 0: measure it")
@@ -237,10 +273,17 @@ def main() -> int:
     begun = time.monotonic()
     duration = arguments.duration or measure_duration(top, arguments.values, arguments.lanes)
     print(f"{' '.join(sys.argv)}: an undisturbed run takes {duration:.1f} s", flush=True)
-    moments = [draws.uniform(0.5, duration) for _ in range(arguments.kills)]
+    blows = [
+        Blow(
+            signal.Signals[f"SIG{arguments.signal}"],
+            draws.uniform(0.5, duration),
+            draws.uniform(0.1, 3.0) if arguments.again else None,
+        )
+        for _ in range(arguments.kills)
+    ]
 
     def kill(number: int) -> tuple[str, list[str], float]:
-        done = kill_once(number, top / str(number), arguments.values, moments[number - 1])
+        done = kill_once(number, top / str(number), arguments.values, blows[number - 1])
         if not done[1]:
             shutil.rmtree(top / str(number))
         return done

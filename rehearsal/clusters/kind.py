@@ -12,6 +12,7 @@ import os
 import platform
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from rehearsal.clusters.kubectl import Kubectl
 from rehearsal.clusters.kubernetes import KubernetesCluster, MakeManifests, Site, limit_proof
 from rehearsal.clusters.local_places import make_owned
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, RehearsalError, WaitTimeout
+from rehearsal.interrupts import hold_interrupts
 from rehearsal.journal import JOURNAL, Journal, Redactor
 from rehearsal.launch import Process
 from rehearsal.shell import Outcome, Shell
@@ -35,6 +37,10 @@ _SYSTEM = (("kube-system", "daemonset/kube-proxy"), ("local-path-storage", "depl
 """What kind itself starts, and every pod of ours needs: namespace and workload."""
 _SYSTEM_WAIT = 90
 """Seconds."""
+_TIMED_OUT = b"timed out waiting for ready"
+"""What kind says, with status 0, of a node that was not ready in time (its actions/waitforready)."""
+_LATE = 2.0
+"""Seconds in which a node may still come up after whoever asked for it was ended: the engine ends what it began."""
 
 
 class ThrowawayCluster(KindCluster):  # type: ignore[misc] # pytest-kind ships no types
@@ -43,9 +49,10 @@ class ThrowawayCluster(KindCluster):  # type: ignore[misc] # pytest-kind ships n
     Args:
         name: carries the run's nonce.
         folder: a private folder of ours for its kubeconfig.
+        logs: where the node's logs go before it does.
     """
 
-    def __init__(self, name: str, tools: KindTools, folder: Path, shell: Shell) -> None:
+    def __init__(self, name: str, tools: KindTools, folder: Path, logs: Path, shell: Shell) -> None:
         # The base's own __init__ would make `.pytest-kind/` in the current directory.
         self.name = name
         self.image = tools.node_image or None
@@ -55,7 +62,9 @@ class ThrowawayCluster(KindCluster):  # type: ignore[misc] # pytest-kind ships n
         self.kubectl_path = tools.kubectl
         self.platform = platform.system().lower()
         self.tools = tools
+        self.logs = logs
         self.shell = shell
+        self.begun = self.made = False
 
     def ensure_kind(self) -> None:
         """Never downloads."""
@@ -66,7 +75,7 @@ class ThrowawayCluster(KindCluster):  # type: ignore[misc] # pytest-kind ships n
         _require(self.kubectl_path)
 
     def create(self, config_file: str | Path | None = None) -> None:
-        """Make the cluster and wait until its node is ready; a half-made one is removed again.
+        """Make the cluster and wait until its node is ready; what failed half-way stays for its logs, until `delete`.
 
         Raises:
             EnvironmentUnfit: kind could not; its last words are in the message.
@@ -75,27 +84,29 @@ class ThrowawayCluster(KindCluster):  # type: ignore[misc] # pytest-kind ships n
         self.ensure_kubectl()
         self.kubeconfig_path.touch(0o600)
         arguments = ["create", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig_path)]
-        # --retain: a node that failed stays for its logs, then we remove it
         arguments += ["--wait", _WAIT, "--retain"]
         arguments += ["--image", self.image] if self.image else []
         config = config_file or self.tools.config
         arguments += ["--config", str(config)] if config else []
+        self.begun = True
         self.shell.journal.own(
             "kind-cluster", self.name, binary=str(self.kind_path), kubeconfig=str(self.kubeconfig_path)
         )
         try:
             outcome = self._kind(*arguments, deadline=_CREATE_DEADLINE)
-            if b"not ready" in outcome.stderr.lower():
-                raise EnvironmentUnfit(f"its node was not ready after {_WAIT}", where=self.name, hint="docker ps -a")
-        except BaseException as error:
-            with suppress(RehearsalError):
-                self.export_logs(self.path / "logs")
-            self.delete()
-            if isinstance(error, CommandFailed | WaitTimeout):
-                raise EnvironmentUnfit(
-                    f"kind could not make a cluster: {error.what}", where=self.name, hint="docker info; make kind-kit"
-                ) from error
-            raise
+        except (CommandFailed, WaitTimeout) as error:
+            raise EnvironmentUnfit(
+                f"kind could not make a cluster: {error.what}",
+                where=self.name,
+                hint=f"docker info; make kind-kit; logs of its node, where it had one: {self.logs}",
+            ) from error
+        if _TIMED_OUT in outcome.stderr.lower():
+            raise EnvironmentUnfit(
+                f"the node of the throwaway cluster was not ready after {_WAIT}",
+                where=self.name,
+                hint=f"logs of the node: {self.logs}",
+            )
+        self.made = True
 
     def wait_for_system(self) -> None:
         """Wait until the node's own network and the maker of its volumes run.
@@ -155,9 +166,9 @@ class ThrowawayCluster(KindCluster):  # type: ignore[misc] # pytest-kind ships n
         finally:
             forward.close()
 
-    def export_logs(self, folder: Path) -> None:
+    def export_logs(self) -> None:
         """`kind export logs`: the node's journal, kubelet and containers."""
-        self._kind("export", "logs", "--name", self.name, str(folder), deadline=120.0)
+        self._kind("export", "logs", "--name", self.name, str(self.logs), deadline=120.0)
 
     def delete(self) -> None:
         """Remove the cluster, also a half-made one.
@@ -166,9 +177,14 @@ class ThrowawayCluster(KindCluster):  # type: ignore[misc] # pytest-kind ships n
             EnvironmentUnfit: it is still there.
         """
         hint = f"{self.kind_path} delete cluster --name {self.name}"
+        late = time.monotonic() + (0.0 if self.made else _LATE)
         try:
-            self._kind("delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig_path))
-            left = self._kind("get", "nodes", "--name", self.name).stdout.decode().split()
+            while True:
+                self._kind("delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig_path))
+                left = self._kind("get", "nodes", "--name", self.name).stdout.decode().split()
+                if time.monotonic() >= late:
+                    break
+                time.sleep(0.25)
         except (CommandFailed, WaitTimeout) as error:
             raise EnvironmentUnfit(f"the cluster is not removed: {error.what}", where=self.name, hint=hint) from error
         if left:
@@ -197,9 +213,9 @@ class KindSession:
         self._tools = tools
         self._make_manifests = make_manifests
         self._cluster: ThrowawayCluster | None = None
+        self._usable = False
         self._folder: Path | None = None
         self._owner: tuple[Path, Redactor] | None = None
-        self._logs: Path | None = None
         self.description = f"kind: {tools.choice}"
         self.does_not_prove = limit_proof(tools.workload_image)
 
@@ -209,6 +225,12 @@ class KindSession:
 
     def open(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> KubernetesCluster:
         """A namespace of its own for one rehearsal."""
+        if self._cluster is not None and not self._usable:
+            raise EnvironmentUnfit(
+                "an earlier rehearsal's cluster could neither be made nor be removed",
+                where=self._cluster.name,
+                hint="rehearsal clean, then repeat it",
+            )
         cluster = self._cluster or self._make_cluster(folder, nonce, journal, shell)
         site = Site(
             kubeconfig=cluster.kubeconfig_path,
@@ -223,20 +245,22 @@ class KindSession:
         for reason in self._tools.reasons():
             journal.note(f"cluster configuration: {reason}")
         self._folder = make_owned(journal, Path(tempfile.gettempdir()) / f"rehearsal-kind-{nonce[:12]}", nonce)
+        cluster = ThrowawayCluster(
+            f"rehearsal-{nonce[:12]}", self._tools, self._folder, folder.parent / "kind-logs", shell
+        )
+        self._cluster = cluster  # from here on `close` removes it, whatever happens
+        self._owner = (journal.path, journal.redactor)
         try:
-            cluster = ThrowawayCluster(f"rehearsal-{nonce[:12]}", self._tools, self._folder, shell)
             cluster.create()
-            self._cluster = cluster  # from here on `close` removes it, whatever happens
-            self._owner = (journal.path, journal.redactor)
-            self._logs = folder.parent / "kind-logs"
             cluster.wait_for_system()
             if self._tools.image_to_load:
                 cluster.load_docker_image(self._tools.image_to_load)
         except BaseException:
-            if self._cluster is None:
-                shutil.rmtree(self._folder, ignore_errors=True)
-                journal.disown("directory", str(self._folder))
+            # What cannot be removed now, `close` tries again, and tells; by its folder, which stays, `clean` knows it.
+            with hold_interrupts(patience=1), suppress(RehearsalError):
+                self._remove(journal)
             raise
+        self._usable = True
         return cluster
 
     def look_inside(self) -> tuple[str, ...]:
@@ -255,21 +279,29 @@ class KindSession:
         Raises:
             EnvironmentUnfit: it is still there.
         """
-        cluster, self._cluster = self._cluster, None
-        if cluster is None or self._owner is None or self._folder is None:
+        if self._cluster is None or self._owner is None or self._folder is None:
             return
         path, redactor = self._owner
         journal = Journal(path if path.parent.is_dir() else self._folder / JOURNAL, redactor)
         try:
-            cluster.shell = Shell(journal)
-            with suppress(RehearsalError):
-                if self._logs is not None and self._logs.parent.is_dir():
-                    cluster.export_logs(self._logs)
-            cluster.delete()
-            shutil.rmtree(self._folder, ignore_errors=True)
-            journal.disown("directory", str(self._folder))
+            self._remove(journal)
         finally:
             journal.close()
+
+    def _remove(self, journal: Journal) -> None:
+        """The cluster with its logs written first, then its folder, whose marker tells `clean` whose the cluster is."""
+        cluster, folder = self._cluster, self._folder
+        if cluster is None or folder is None:
+            return
+        cluster.shell = Shell(journal)
+        if cluster.begun:
+            with suppress(RehearsalError):
+                if cluster.logs.parent.is_dir():
+                    cluster.export_logs()
+            cluster.delete()
+        self._cluster, self._usable = None, False
+        shutil.rmtree(folder, ignore_errors=True)
+        journal.disown("directory", str(folder))
 
 
 def _require(binary: Path) -> None:

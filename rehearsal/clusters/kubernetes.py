@@ -172,10 +172,10 @@ class KubernetesCluster:
 
     def empty_host_path(self, store: StoreSpec) -> None:
         """A pod of ours with that directory removes everything in it; the store's own pod must be gone."""
+        self._guard.check(f"empty the hostPath of {store.name}")
         if not store.host_path or self._reads.read_pod(store.pod) is not None:
             raise RehearsalError(f"{store.name} still runs, or lies on a claim: its directory is not emptied")
         deployment = self._require_deployment()
-        self._guard.check(f"empty the hostPath of {store.name}")
         name = f"empty-{store.name}-{secrets.token_hex(3)}"
         mounts = [{"name": "emptied", "mountPath": "/emptied"}]
         container = {
@@ -314,6 +314,7 @@ class KubernetesCluster:
             self._kubectl.run("delete", "sts,pod,pvc", "--all", "--wait=false")
             self._waits.wait_gone(lambda _: True, _GONE_DEADLINE)
             self._waits.wait_no_claims(_GONE_DEADLINE)
+            self._guard.check("delete the empty namespace")
             self._kubectl.run("delete", "namespace", self.namespace, "--wait=false")
         except (CommandFailed, WaitTimeout) as error:
             hint = self._kubectl.show("get", "all,pvc")

@@ -120,6 +120,7 @@ class S3Pod:
         if state is not None:  # it ended, or never came up
             self._kubectl.run("delete", "pod", POD, "--wait=false")
             self._waits.wait_gone(lambda seen: seen.name == POD, _DEADLINE)
+            self._guard.check("make the S3 server's pod anew")
         self._journal.note(f"the S3 server runs as pod {POD}, image {images.server}")
         objects = make_objects(images, rclone.write_key(self._access_key, self._secret_key.get_secret_value()))
         listed = {"apiVersion": "v1", "kind": "List", "items": objects}

@@ -84,7 +84,8 @@ class KubectlCopy:
     def _dump(self, stage: Stage, database: DatabaseSpec) -> Artefact:
         started = now()
         cluster = stage.cluster
-        stage.report_command(database.name, cluster.exec(database.pod, runbook.vacuum_large_objects(database)))
+        vacuumed = cluster.exec(database.pod, runbook.vacuum_large_objects(database), destructive=True)
+        stage.report_command(database.name, vacuumed)
         path = _dump_path(database)
         result = cluster.exec(database.pod, runbook.dump(database), stdout=stage.backup_folder / path)
         stage.report_command(database.name, result)

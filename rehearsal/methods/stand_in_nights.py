@@ -80,7 +80,8 @@ class StandInNights:
 
     def _write_database(self, store: DatabaseSpec, night: int) -> None:
         stage, cluster = self.stage, self.stage.cluster
-        stage.report_command(store.name, cluster.exec(store.pod, runbook.vacuum_large_objects(store)))
+        vacuumed = cluster.exec(store.pod, runbook.vacuum_large_objects(store), destructive=True)
+        stage.report_command(store.name, vacuumed)
         dump = stage.private / f"{store.name}.sql"
         try:
             stage.report_command(store.name, cluster.exec(store.pod, runbook.dump_plainly(store), stdout=dump))

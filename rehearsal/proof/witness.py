@@ -87,7 +87,7 @@ class Witness:
         """Raises EnvironmentUnfit where an intact store cannot be read."""
         for store in self._watched(stage):
             if store.kind == "database":  # as the backup itself does a moment later
-                stage.cluster.exec(store.pod, runbook.vacuum_large_objects(store))
+                stage.cluster.exec(store.pod, runbook.vacuum_large_objects(store), destructive=True)
         self.before = self._look(stage)
         for name, seen in self.before.items():
             if not seen or seen.startswith("no dump"):

@@ -64,7 +64,7 @@ class FileStore:
     def seed(self) -> Mapping[str, int]:
         """Fill the empty directory. Raises CommandFailed, StreamError."""
         stream = self._seed.tar_stream(self.spec.replica)
-        _accept(self._cluster.exec(self.spec.pod, ["tar", "xf", "-"], stdin=stream), self.spec.pod)
+        _accept(self._cluster.exec(self.spec.pod, ["tar", "xf", "-"], stdin=stream, destructive=True), self.spec.pod)
         return dict(self._seed.file_counts(self.spec.replica))
 
     def write_mark(self, kind: str, value: str) -> Mark:

@@ -155,12 +155,14 @@ def scene(recorder: Recorder, tmp_path: Path) -> Iterator[Scene]:
     journal.close()
 
 
+ON_HOST_PATH = make_deployment(read_values([])).databases[0].model_copy(update={"host_path": "/data/auth"})
 Attempt = Callable[[Scene], object]
 ATTEMPTS: dict[str, Attempt] = {
     "deploy": lambda scene: scene.cluster.deploy(scene.deployment),
     "scale": lambda scene: scene.cluster.scale("chipster-auth-postgresql", 0),
     "delete claim": lambda scene: scene.cluster.delete_claim("data-chipster-auth-postgresql-0"),
     "exec": lambda scene: scene.cluster.exec("file-storage-0", ["rm", "-rf", "storage"], destructive=True),
+    "empty a hostPath": lambda scene: scene.cluster.empty_host_path(ON_HOST_PATH),
     "copy in": lambda scene: scene.cluster.copy_in(Path(__file__), "file-storage-0", "storage"),
     "serve S3": lambda scene: scene.cluster.serve_s3(scene.kubeconfig.parent, to_write=True).__enter__(),
     "close": lambda scene: scene.cluster.close(),
@@ -237,6 +239,26 @@ def test_the_marker_is_read_before_each_of_several_calls(scene: Scene, recorder:
     asked = [call for call in recorder.calls if MARKER in call or claim in call]
     assert asked == [f"GET {MARKER_PATH}", f"GET {claim}", f"GET {MARKER_PATH}"]
     assert [call["argv"][4:] for call in scene.kubectl_calls] == [["delete", "pvc", "c", "--wait=false"]]
+
+
+def test_the_marker_is_read_again_before_the_empty_namespace_goes(scene: Scene, recorder: Recorder) -> None:
+    """Pods may take minutes to end, and a namespace of that name might be another's by then."""
+    namespace = f"/api/v1/namespaces/{NAMESPACE}"
+    empty = {"apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}
+    recorder.answers[f"{namespace}/persistentvolumeclaims"] = {"kind": "PersistentVolumeClaimList", **empty}
+    pods = f"{namespace}/pods"
+    answer = recorder.answer
+
+    def take_the_marker_when_pods_are_listed(method: str, path: str) -> tuple[int, object]:
+        if path.partition("?")[0] == pods:
+            recorder.marker = {"nonce": "changed in between"}
+        return answer(method, path)
+
+    recorder.answers[pods] = {"kind": "PodList", **empty}
+    recorder.answer = take_the_marker_when_pods_are_listed  # type: ignore[method-assign]
+    with pytest.raises(Refused, match="delete the empty namespace"):
+        scene.cluster.close()
+    assert [call["argv"][4:6] for call in scene.kubectl_calls] == [["delete", "sts,pod,pvc"]]
 
 
 def test_reading_needs_no_marker(scene: Scene, recorder: Recorder) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from rehearsal.chipster.manifests import make_stand_ins
 from rehearsal.clusters.kind import KindSession
 from rehearsal.clusters.kind_tools import KindTools, find_kind_tools
 from rehearsal.clusters.kubernetes import KubernetesCluster, Site
+from rehearsal.clusters.pod_copies import PodCopies
 from rehearsal.deployment import DatabaseSpec, Deployment, FilesSpec
 from rehearsal.journal import Journal, read_journal
 from rehearsal.shell import Shell
@@ -59,9 +60,8 @@ class Bench:
         other.__dict__.update(self.cluster.__dict__)
         site = Site(**{**self.cluster._site.__dict__, **changes})  # type: ignore[arg-type]
         other._site = site
-        other._kubectl = type(self.cluster._kubectl)(
-            **{**self.cluster._kubectl.__dict__, "websockets": site.websockets}
-        )
+        other._kubectl = replace(self.cluster._kubectl, websockets=site.websockets)
+        other._copies = PodCopies(other._kubectl, other.exec, self.cluster._scratch, site.tries)
         return other
 
 

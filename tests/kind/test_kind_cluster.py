@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
+import yaml
 
+from rehearsal.chipster.manifests import make_stand_ins
 from rehearsal.clusters.forward import Forward
-from rehearsal.clusters.kind import ThrowawayCluster
+from rehearsal.clusters.kind import KindSession
 from rehearsal.clusters.kubernetes import KubernetesCluster
 from rehearsal.clusters.pod_ports import PodPorts
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, Refused, RehearsalError, WaitTimeout
+from rehearsal.journal import Journal, read_journal
 from rehearsal.roles import Cluster
+from rehearsal.shell import Shell
 from tests.kind.conftest import PASSWORD, Bench
 
 pytestmark = pytest.mark.kind
 MakeBench = Callable[..., Bench]
+KIND_CLUSTER = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4"}
 
 
 def ask(cluster: KubernetesCluster, bench: Bench, query: str) -> str:
@@ -227,15 +234,24 @@ def test_logs_are_collected_without_secrets(bench: Bench, tmp_path: Path) -> Non
     assert (tmp_path / "events.txt").read_text().strip()
 
 
-def test_a_cluster_that_cannot_be_made_leaves_nothing(bench: Bench, tmp_path: Path) -> None:
-    broken = replace(bench.tools, node_image="localhost/no-such-node:1")
-    cluster = ThrowawayCluster("rehearsal-half-made", broken, tmp_path, bench.shell)
-    with pytest.raises(EnvironmentUnfit, match="kind could not make a cluster"):
-        cluster.create()
-    nodes = bench.shell.journal and subprocess.run(
-        ["docker", "ps", "-aq", "--filter", "label=io.x-k8s.kind.cluster=rehearsal-half-made"],
-        capture_output=True,
-        check=True,
-    )
-    assert nodes.stdout == b""
-    assert bench.events("gone")[-1]["name"] == "rehearsal-half-made"
+def test_a_half_made_cluster_goes_and_its_logs_stay(bench: Bench, tmp_path: Path) -> None:
+    """kubeadm refuses a version that it cannot deploy, when the node is up already."""
+    config = yaml.safe_load(bench.tools.config.read_text()) if bench.tools.config else dict(KIND_CLUSTER)
+    impossible = "kind: ClusterConfiguration\nkubernetesVersion: v1.99.0\n"
+    config["kubeadmConfigPatches"] = [*config.get("kubeadmConfigPatches", []), impossible]
+    (tmp_path / "cluster.yaml").write_text(yaml.safe_dump(config))
+    nonce = secrets.token_hex(16)
+    session = KindSession(replace(bench.tools, config=tmp_path / "cluster.yaml"), make_stand_ins)
+    journal = Journal(tmp_path / "rehearsal" / "journal.jsonl")
+    with pytest.raises(EnvironmentUnfit, match="kind could not make a cluster") as told:
+        session.prepare(tmp_path / "rehearsal", nonce, journal, Shell(journal))
+    session.close()
+    journal.close()
+    name = f"rehearsal-{nonce[:12]}"
+    nodes = ["docker", "ps", "-aq", "--filter", f"label=io.x-k8s.kind.cluster={name}"]
+    assert subprocess.run(nodes, capture_output=True, check=True).stdout == b""
+    events = [(line["event"], line.get("kind")) for line in read_journal(journal.path)]
+    assert {("gone", "kind-cluster"), ("gone", "directory")} <= set(events)
+    assert not list(Path(tempfile.gettempdir()).glob(f"rehearsal-kind-{nonce[:12]}"))
+    assert str(tmp_path / "kind-logs") in told.value.hint
+    assert (tmp_path / "kind-logs" / f"{name}-control-plane" / "journal.log").stat().st_size > 0
