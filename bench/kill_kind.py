@@ -8,8 +8,8 @@ run in a child, `kill -9` of its process at a moment drawn evenly from 0.5 s to 
 is left: containers, volumes and networks of the engine, processes, folders. The child has a TMPDIR of its own, so that
 what others do on the machine at the same time is not taken for a leak. Exits with 1 on any leak or wrong PASS.
 
-With `--signal INT` (Ctrl-C) or TERM (a stopped CI job) the run itself must remove everything, and it is looked at before
-`clean`, which must find nothing to do; with `--again` the same signal comes a second time within 3 s, into the clean-up.
+With `--signal INT` (Ctrl-C) or TERM (a stopped CI job) the run itself must remove everything: it is looked at before
+`clean`, which must find nothing to do. With `--again` the same signal comes once more within 3 s, into the clean-up.
 
 A PASS is wrong in the run's summary whenever the run was killed, and in a rehearsal's report when the journal does not
 say that the rehearsal, its own clean-up included, was over. A run that ends before its moment is counted apart.
