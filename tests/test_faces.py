@@ -317,6 +317,20 @@ def test_a_disabled_database_is_out_of_the_rehearsal_and_the_report_says_so(tmp_
     assert [store["name"] for store in report["stores"]] == ["session-db", "file-storage-0"]
 
 
+def test_without_claims_directories_are_emptied_and_the_report_says_so(tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(
+        "databases: {auth: {hostPath: /mnt/auth}, sessionDb: {enabled: false}, jobHistory: {enabled: false}}\n"
+        "deployments: {fileStorage: {storageHostPath: /mnt/files}}\n"
+    )
+    done = rehearse(tmp_path / "runs", "lose-everything", "--values", str(values))
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = read_report(tmp_path / "runs", "lose-everything")
+    assert {"no claim protects auth: hostPath", "no claim protects file-storage-0: hostPath"} <= set(report["notes"])
+    page = (tmp_path / "runs" / "latest" / "lose-everything" / "report.html").read_text(encoding="utf-8")
+    assert "no claim protects auth: hostPath" in page
+
+
 def test_only_what_is_disabled_is_no_success(tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     values.write_text("databases: {auth: {enabled: false}}\n")

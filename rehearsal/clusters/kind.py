@@ -263,16 +263,6 @@ class KindSession:
         self._usable = True
         return cluster
 
-    def look_inside(self) -> tuple[str, ...]:
-        """The commands to look into the cluster when it is kept, and to remove it."""
-        if self._cluster is None:
-            return ()
-        kubeconfig = self._cluster.kubeconfig_path
-        return (
-            f"{self._tools.kubectl} --kubeconfig {kubeconfig} get pods,pvc -A",
-            f"{self._tools.kind} delete cluster --name {self._cluster.name}",
-        )
-
     def close(self) -> None:
         """Export the node's logs, remove the cluster; the journal of the rehearsal that made it tells of it.
 

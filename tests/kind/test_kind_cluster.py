@@ -145,6 +145,7 @@ def test_another_marker_refuses_and_changes_nothing(make_bench: MakeBench) -> No
     attempts: list[Callable[[], object]] = [
         lambda: cluster.scale(database.workload, 0),
         lambda: cluster.delete_claim(database.claim),
+        lambda: cluster.empty_host_path(database),
         lambda: cluster.exec(bench.files.pod, ["bash", "-c", "touch storage/x"], destructive=True),
         lambda: cluster.copy_in(Path(__file__), bench.files.pod, "storage"),
         cluster.close,
