@@ -251,8 +251,12 @@ def kill_once(number: int, top: Path, values: Path, blow: Blow) -> tuple[str, li
     wanted = {0} if ended_alone else {0, _INTERRUPTED} if gentle else {-signal.SIGKILL}
     if status not in wanted:  # it failed, or somebody else ended it: not a kill of ours
         faults.append(f"the run ended with status {status}")
-    kind = "ended before" if ended_alone else "killed in teardown" if was_over else "killed"
-    said = "; ".join(faults) if faults else "nothing left, no PASS" if kind == "killed" else "nothing left"
+    if gentle and not ended_alone:
+        kind = "interrupted" if status else "too late"  # its last rehearsal was over, and so was the run
+    else:
+        kind = "ended before" if ended_alone else "killed in teardown" if was_over else "killed"
+    intact = "nothing left, no PASS" if kind in ("killed", "interrupted") else "nothing left"
+    said = "; ".join(faults) or intact
     print(f"{number:3}  at {blow.moment:6.1f} s  {kind:<18} {phase:<40} clean {seconds:5.1f} s  {said}", flush=True)
     return kind, faults, seconds
 
@@ -268,6 +272,8 @@ def main() -> int:
     parser.add_argument("--duration", type=float, default=0.0, help="seconds of an undisturbed run; 0: measure it")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it tidies up like after Ctrl-C
+    # a shell's background job ignores SIGINT, and so would every run of ours
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     top = Path(tempfile.mkdtemp(prefix="kill-kind-", dir="/var/tmp"))
     draws = random.Random(arguments.seed)  # noqa: S311 - no secret
     begun = time.monotonic()
