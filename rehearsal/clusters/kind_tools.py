@@ -70,7 +70,11 @@ def find_kind_tools(environment: Mapping[str, str] | None = None) -> KindTools:
     found = {name: shutil.which(name, path=environment.get("PATH")) for name in ("kind", "kubectl")}
     missing = [name for name, path in found.items() if path is None]
     if missing:
-        raise EnvironmentUnfit(f"no kind kit, and {' and '.join(missing)} not on the PATH", where=str(kit), hint=_HINT)
+        raise EnvironmentUnfit(
+            f"no kind kit, and {' and '.join(missing)} not on the PATH",
+            where=str(kit),
+            hint=f"{_HINT}, which builds a kit with both; or install what is missing",
+        )
     images = _name(stand_in) if stand_in else f"{rclone.IMAGE} for S3, the images of values.yaml"
     return KindTools(
         kind=Path(str(found["kind"])).absolute(),

@@ -60,7 +60,7 @@ def test_without_a_kit_the_path_is_searched(tmp_path: Path) -> None:
     (tmp_path / "kind").unlink()
     with pytest.raises(EnvironmentUnfit, match="no kind kit, and kind not on the PATH") as caught:
         find_kind_tools({"HOME": str(tmp_path), "PATH": str(tmp_path)})
-    assert caught.value.hint == "make kind-kit"
+    assert caught.value.hint == "make kind-kit, which builds a kit with both; or install what is missing"
 
 
 def test_without_a_kit_an_image_at_hand_may_stand_in(tmp_path: Path) -> None:
