@@ -153,6 +153,13 @@ class Deployment(_Frozen):
         """The stores that play one of these roles (`session-db`, `file-storage`, or `*` for all), in their order."""
         return tuple(spec for spec in self.stores if "*" in roles or spec.role in roles)
 
+    def choose_pull_policy(self, stand_in: str) -> str:
+        """That of values.yaml for its own images; not for one that stands in ("" for none).
+
+        It lies on the node already, and no registry need have it: `Always` would ask one all the same.
+        """
+        return "IfNotPresent" if stand_in else self.image_pull_policy
+
     def secrets(self) -> tuple[str, ...]:
         """Every secret string of this deployment, for the redactor."""
         every = (*(database.password for database in self.databases), *self.other_secrets)

@@ -19,7 +19,8 @@ from rehearsal.launch import Process, default_environment, install_hint
 from rehearsal.shell import Shell
 
 _KIT = "make kind-kit"
-_KIT_TOOLS = ("kind", "kubectl", "helm")
+# `make kind-kit` builds a kit where kind or kubectl is missing; helm alone is no reason for it
+_KIT_TOOLS = {"kind": _KIT, "kubectl": _KIT, "helm": "ci/kit/build --build; or put `helm` on the PATH"}
 _SPACE_WANTED = 2 << 30
 _VERSION = re.compile(r"v?\d+(\.\d+)+[^\s,()]*")
 _TOOLS: tuple[tuple[str, tuple[str, ...], str], ...] = (
@@ -84,7 +85,7 @@ def _ask(shell: Shell, *argv: str) -> tuple[bool, str]:
 def _examine_tool(shell: Shell, name: str, question: tuple[str, ...], needed_for: str) -> Tool:
     path = _find_in_kit(name) or shutil.which(name)
     if path is None:
-        return Tool(name, None, "", needed_for, _KIT if name in _KIT_TOOLS else install_hint(name))
+        return Tool(name, None, "", needed_for, _KIT_TOOLS.get(name) or install_hint(name))
     return Tool(name, path, _ask(shell, path, *question)[1], needed_for)
 
 

@@ -51,6 +51,12 @@ def test_every_missing_tool_has_a_next_command(tools_folder, tmp_path, monkeypat
     assert found["kubectl"].next_command == "make kind-kit"
 
 
+def test_helm_is_had_where_a_kit_is_built_only_on_request(tools_folder, tmp_path):
+    for name in ("kind", "kubectl"):
+        put(tools_folder, name, "exit 0")
+    assert "ci/kit/build --build" in by_name(examine(tmp_path))["helm"].next_command
+
+
 def test_versions_are_asked_for(tools_folder, tmp_path):
     put(tools_folder, "kind", "echo 'kind v0.29.0 go1.24.2 linux/amd64'")
     put(tools_folder, "pv", "exit 3")

@@ -72,8 +72,7 @@ def make_stand_ins(deployment: Deployment, image: str, host_root: str) -> list[M
 def _make_database(database: DatabaseSpec, deployment: Deployment, stand_in: StandIn | None) -> list[Manifest]:
     labels = {"app.kubernetes.io/name": f"{database.name}-postgresql"}
     host_path = _root(database.host_path, stand_in)
-    image = (stand_in and stand_in.image) or deployment.postgres_image
-    runs: Manifest = {"image": image, "imagePullPolicy": deployment.image_pull_policy}
+    runs = _choose_image(deployment.postgres_image, deployment, stand_in)
     as_postgres = {"runAsUser": POSTGRES_UID, "runAsGroup": POSTGRES_UID, "runAsNonRoot": True}
     probe: Manifest = _exec_probe("pg_isready", "-U", "postgres", "-d", f"dbname={database.db_name}", "-h", "127.0.0.1")
     mounts = [
@@ -136,8 +135,7 @@ def _make_files(deployment: Deployment, stand_in: StandIn | None) -> list[Manife
     name = "file-storage"
     labels = {"app": "chipster", "name": name}
     host_path = _root(deployment.storage_host_path, stand_in)
-    image = (stand_in and stand_in.image) or deployment.file_image
-    runs = {"image": image, "imagePullPolicy": deployment.image_pull_policy}
+    runs = _choose_image(deployment.file_image, deployment, stand_in)
     container: Manifest = {
         "name": name,
         **runs,
@@ -172,6 +170,12 @@ def _make_files(deployment: Deployment, stand_in: StandIn | None) -> list[Manife
         _make_secret(name, {"chipster.yaml": "# no service runs in a rehearsal of the data tier alone\n"}),
         _make_stateful_set(name, deployment.file_replicas, labels, {"server": name}, pod, [] if host_path else [claim]),
     ]
+
+
+def _choose_image(own: str, deployment: Deployment, stand_in: StandIn | None) -> Manifest:
+    """What every container of a pod runs: its own image of values.yaml, or the one that stands in."""
+    other = stand_in.image if stand_in else ""
+    return {"image": other or own, "imagePullPolicy": deployment.choose_pull_policy(other)}
 
 
 def _root(host_path: str, stand_in: StandIn | None) -> str:

@@ -72,7 +72,7 @@ class ContainersSession:
         return stand_ins
 
     def _find_stand_in(self, image: str, reason: str) -> str:
-        hint = f"docker pull {image}; or make kind-kit, whose workload image stands in"
+        hint = f"docker pull {image}; or ci/kit/build --build, whose workload image stands in"
         try:
             found = find_kind_tools().workload_image
         except EnvironmentUnfit:

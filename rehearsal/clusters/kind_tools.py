@@ -1,8 +1,8 @@
 """Where kind, kubectl and their images come from on this machine, looked for in one order, and said aloud.
 
 The kit that `make kind-kit` builds is taken where it lies in the cache: it needs no image registry. Otherwise the
-machine's own kind and kubectl, with kind's own node image and the images that values.yaml names, or one that stands in
-for them.
+machine's own kind and kubectl, with kind's own node image and the images that values.yaml names. An image of the user's
+own stands in for those, with a kit or without.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rehearsal.clusters import rclone
 from rehearsal.errors import EnvironmentUnfit
 
 STAND_IN = "REHEARSAL_WORKLOAD_IMAGE"
-"""Variable: an image in the engine that stands in for those of values.yaml, where no kit has one."""
+"""Variable: an image in the engine that stands in for those of values.yaml, also in place of the kit's."""
 
 _HINT = "make kind-kit"
 # What kind and docker need to find the engine and, on an ordinary machine, the registry.
@@ -63,15 +63,19 @@ def find_kind_tools(environment: Mapping[str, str] | None = None) -> KindTools:
         EnvironmentUnfit: neither is complete; the message names what is missing and the next command.
     """
     environment = os.environ if environment is None else environment
+    stand_in = environment.get(STAND_IN, "")
     kit = _kit_cache(environment) / "current" / "kit.env"
     if kit.is_file():
-        return _read_kit(kit)
+        return _read_kit(kit, stand_in)
     found = {name: shutil.which(name, path=environment.get("PATH")) for name in ("kind", "kubectl")}
     missing = [name for name, path in found.items() if path is None]
     if missing:
-        raise EnvironmentUnfit(f"no kind kit, and {' and '.join(missing)} not on the PATH", where=str(kit), hint=_HINT)
-    stand_in = environment.get(STAND_IN, "")
-    images = f"{stand_in} ({STAND_IN}) in place of the images" if stand_in else f"{rclone.IMAGE} for S3, the images"
+        raise EnvironmentUnfit(
+            f"no kind kit, and {' and '.join(missing)} not on the PATH",
+            where=str(kit),
+            hint=f"{_HINT}, which builds a kit with both; or install what is missing",
+        )
+    images = _name(stand_in) if stand_in else f"{rclone.IMAGE} for S3, the images of values.yaml"
     return KindTools(
         kind=Path(str(found["kind"])).absolute(),
         kubectl=Path(str(found["kubectl"])).absolute(),
@@ -79,8 +83,12 @@ def find_kind_tools(environment: Mapping[str, str] | None = None) -> KindTools:
         workload_image=stand_in,
         config=None,
         image_to_load=stand_in,
-        choice=f"{found['kind']} from the PATH, kind's own node image and {images} of values.yaml: no kit was built",
+        choice=f"{found['kind']} from the PATH, kind's own node image and {images}: no kit was built",
     )
+
+
+def _name(stand_in: str) -> str:
+    return f"{stand_in} ({STAND_IN}) in place of the images of values.yaml"
 
 
 def _kit_cache(environment: Mapping[str, str]) -> Path:
@@ -90,7 +98,7 @@ def _kit_cache(environment: Mapping[str, str]) -> Path:
     return Path(cache) / "chipster-rehearsal-kit"
 
 
-def _read_kit(path: Path) -> KindTools:
+def _read_kit(path: Path, stand_in: str) -> KindTools:
     pairs = (line.partition("=") for line in path.read_text(encoding="utf-8").splitlines() if line[:1] not in ("", "#"))
     kit = {key: value for key, _, value in pairs}
     wanted = ("KIT_KIND", "KIT_KUBECTL", "KIT_NODE_IMAGE", "KIT_WORKLOAD_IMAGE", "KIT_CLUSTER_CONFIG")
@@ -99,15 +107,17 @@ def _read_kit(path: Path) -> KindTools:
     for key in ("KIT_KIND", "KIT_KUBECTL", "KIT_CLUSTER_CONFIG"):
         if not Path(kit[key]).is_file():
             raise EnvironmentUnfit(f"the kit names a file that is not there: {kit[key]}", where=str(path), hint=_HINT)
+    image = stand_in or kit["KIT_WORKLOAD_IMAGE"]
+    lies_in_node = image == kit["KIT_WORKLOAD_IMAGE"] and kit.get("KIT_NODE_HAS_WORKLOAD") == "yes"
     return KindTools(
         kind=Path(kit["KIT_KIND"]),
         kubectl=Path(kit["KIT_KUBECTL"]),
         node_image=kit["KIT_NODE_IMAGE"],
-        workload_image=kit["KIT_WORKLOAD_IMAGE"],
+        workload_image=image,
         config=Path(kit["KIT_CLUSTER_CONFIG"]),
-        image_to_load="" if kit.get("KIT_NODE_HAS_WORKLOAD") == "yes" else kit["KIT_WORKLOAD_IMAGE"],
+        image_to_load="" if lies_in_node else image,
         choice=f"the kit {kit.get('KIT_DIGEST', '')}, Kubernetes {kit.get('KIT_KUBERNETES_VERSION', '')}: "
-        "built on this machine, no image registry is asked",
+        f"built on this machine, no image registry is asked{f'; {_name(stand_in)}' if stand_in else ''}",
     )
 
 

@@ -181,7 +181,7 @@ class KubernetesCluster:
         container = {
             "name": "empty",
             "image": self._site.image or deployment.postgres_image,
-            "imagePullPolicy": deployment.image_pull_policy,
+            "imagePullPolicy": deployment.choose_pull_policy(self._site.image),
             "command": ["find", "/emptied", "-mindepth", "1", "-delete"],
             "securityContext": {"runAsUser": 0},
             "volumeMounts": mounts,
@@ -257,7 +257,8 @@ class KubernetesCluster:
     def serve_s3(self, storage: Path, *, to_write: bool) -> AbstractContextManager[S3Coordinates]:
         """A pod of this namespace, which lives until `close`."""
         deployment = self._require_deployment()
-        images = S3Images(self._site.image, deployment.postgres_image, deployment.image_pull_policy)
+        image = self._site.image
+        images = S3Images(image, deployment.postgres_image, deployment.choose_pull_policy(image))
         return self._s3.serve(storage, images, to_write=to_write)
 
     def hook_environment(self) -> Mapping[str, str]:

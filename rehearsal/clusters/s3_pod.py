@@ -231,8 +231,8 @@ def _make_pod(images: S3Images, meta: Mapping[str, Any]) -> dict[str, Any]:
 
 def _advise(images: S3Images) -> str:
     if images.stand_in:
-        return f"make kind-kit, whose image has rclone; an image of your own in {STAND_IN} needs rclone 1.65 or later"
-    return f"docker pull {images.server}: can this machine have it? Else {STAND_IN}=IMAGE with rclone, or make kind-kit"
+        return f"without {STAND_IN}: ci/kit/build --build, whose image has rclone; yours needs rclone 1.65 or later"
+    return f"docker pull {images.server}: can this machine have it? Else {STAND_IN}=IMAGE or ci/kit/build --build"
 
 
 def _require_success(result: ExecResult, what: str) -> None:

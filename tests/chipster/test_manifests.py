@@ -127,15 +127,22 @@ def test_host_paths_take_the_place_of_claims(tmp_path: Path) -> None:
     assert {"name": "storage", "hostPath": {"path": "/mnt/files", "type": "DirectoryOrCreate"}} in bare
 
 
-@pytest.mark.parametrize(("image", "postgres", "files"), [("", "r/postgresql-14:v1", "r/backup:v1"), ("w:1",) * 3])
-def test_images_are_those_of_values_unless_one_stands_in(tmp_path: Path, image: str, postgres: str, files: str) -> None:
-    deployment = deploy(tmp_path, "image: {chipsterImageRepo: r/, tag: v1, localPullPolicy: Always}")
+@pytest.mark.parametrize(
+    ("image", "postgres", "files", "policy"),
+    [("", "r/postgresql-14:v1", "r/backup:v1", "Always"), (*("w:1",) * 3, "IfNotPresent")],
+)
+def test_images_and_their_pull_policy_are_those_of_values_unless_one_stands_in(
+    tmp_path: Path, image: str, postgres: str, files: str, policy: str
+) -> None:
+    """No registry need have the image that stands in: `Always` would ask one, and no pod would ever start."""
+    hosts = "databases: {auth: {hostPath: /mnt/auth}}"  # its init container runs the image too
+    deployment = deploy(tmp_path, f"image: {{chipsterImageRepo: r/, tag: v1, localPullPolicy: Always}}\n{hosts}")
     objects = make_manifests(deployment, StandIn(image=image))
     for name, wanted in (("chipster-auth-postgresql", postgres), ("file-storage", files)):
         pod = pod_of(objects, name)
         containers = pod["containers"] + pod["initContainers"]
         assert {container["image"] for container in containers} == {wanted}
-        assert {container["imagePullPolicy"] for container in containers} == {"Always"}
+        assert {container["imagePullPolicy"] for container in containers} == {policy}
 
 
 def test_a_disabled_database_has_no_objects(tmp_path: Path) -> None:

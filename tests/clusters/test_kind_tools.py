@@ -60,7 +60,7 @@ def test_without_a_kit_the_path_is_searched(tmp_path: Path) -> None:
     (tmp_path / "kind").unlink()
     with pytest.raises(EnvironmentUnfit, match="no kind kit, and kind not on the PATH") as caught:
         find_kind_tools({"HOME": str(tmp_path), "PATH": str(tmp_path)})
-    assert caught.value.hint == "make kind-kit"
+    assert caught.value.hint == "make kind-kit, which builds a kit with both; or install what is missing"
 
 
 def test_without_a_kit_an_image_at_hand_may_stand_in(tmp_path: Path) -> None:
@@ -71,6 +71,18 @@ def test_without_a_kit_an_image_at_hand_may_stand_in(tmp_path: Path) -> None:
     assert tools.workload_image == tools.image_to_load == image
     assert image in tools.choice
     assert rclone.IMAGE not in tools.choice
+
+
+def test_an_image_of_ones_own_stands_in_with_a_kit_too(tmp_path: Path) -> None:
+    kit = write_kit(tmp_path)
+    (kit / "kit.env").write_text((kit / "kit.env").read_text() + "KIT_NODE_HAS_WORKLOAD=yes\n")
+    environment = {"XDG_CACHE_HOME": str(tmp_path), "PATH": "", "REHEARSAL_WORKLOAD_IMAGE": "example.org/ours:1"}
+    tools = find_kind_tools(environment)
+    assert (tools.kind, tools.node_image) == (kit / "kind", "node:1")
+    assert tools.workload_image == tools.image_to_load == "example.org/ours:1", "the node image does not hold it"
+    assert "example.org/ours:1 (REHEARSAL_WORKLOAD_IMAGE) in place of the images of values.yaml" in tools.choice
+    tools = find_kind_tools({**environment, "REHEARSAL_WORKLOAD_IMAGE": "work:1"})
+    assert (tools.workload_image, tools.image_to_load) == ("work:1", ""), "the kit's own, by name"
 
 
 def test_an_incomplete_kit_is_named(tmp_path: Path) -> None:

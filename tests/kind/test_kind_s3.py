@@ -113,4 +113,4 @@ def test_an_image_without_rclone_is_told_at_once(make_bench: MakeBench, tmp_path
     with expected as caught, bench.cluster.serve_s3(make_storage(tmp_path), to_write=False):
         pass
     assert caught.value.where == busybox
-    assert "make kind-kit" in caught.value.hint
+    assert "ci/kit/build --build" in caught.value.hint
