@@ -123,6 +123,23 @@ def test_the_dockerd_that_it_started_is_stopped(machine: Machine) -> None:
     assert "none that this kit started" in machine.engine("stop").stdout
 
 
+def test_beside_one_that_does_not_answer_no_second_one_is_started(machine: Machine) -> None:
+    """It would take the socket away from the first for good."""
+    machine.engine("start")
+    script = machine.here / "kit" / "engine"
+    swap(script, script, {"-lt 60 ] || give_up": "-lt 1 ] || give_up"})
+    (machine.here / "answers").unlink()
+    machine.put("path", "dockerd", "touch {here}/second")
+    again = machine.engine("start")
+    assert again.returncode != 0
+    assert "of this kit runs and does not answer" in again.stdout
+    assert "ci/kit/engine stop, then start it again" in again.stderr
+    assert not (machine.here / "second").exists()
+    (machine.here / "answers").touch()
+    assert machine.engine("start").returncode == 0
+    assert "stopped after" in machine.engine("stop").stdout
+
+
 def test_what_the_package_started_when_it_was_installed_is_stopped_too(systemd: Machine) -> None:
     started = systemd.engine("start")
     assert started.returncode == 0, started.stdout + started.stderr
