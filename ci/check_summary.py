@@ -16,6 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main(path: Path) -> int:
     """Print one line, and one for each rehearsal that is not as it should be; return the exit status."""
+    if not path.is_file():
+        print(f"{path}: there is no summary")
+        return 1
     summary = json.loads(path.read_text(encoding="utf-8"))
     found = {entry["scenario"]: entry for entry in summary["entries"]}
     wanted = [scenario.name for scenario in load_scenarios(ROOT / "scenarios")]
