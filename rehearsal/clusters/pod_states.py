@@ -26,7 +26,7 @@ class ContainerState:
     """A container now.
 
     Attributes:
-        waiting, message: why it does not run (`ImagePullBackOff`), "" when it runs.
+        waiting, message: why it does not run (`ImagePullBackOff`), "" when it runs or has ended.
         restarts: how often it was started again.
         last_exit: exit status of its last life, None where there was none.
     """
@@ -38,6 +38,7 @@ class ContainerState:
     message: str = ""
     restarts: int = 0
     last_exit: int | None = None
+    running: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def see_pod(pod: Any) -> PodState:
         ready=ready is not None and ready.status == "True",
         deleting=pod.metadata.deletion_timestamp is not None,
         revision=(pod.metadata.labels or {}).get("controller-revision-hash", ""),
-        unready="; ".join(unready),
+        unready="; ".join(dict.fromkeys(unready)),  # Ready and ContainersReady mostly say the same
         containers=tuple(_see_container(state) for state in states),
         claims=tuple(claim.claim_name for claim in volumes if claim is not None),
     )
@@ -104,6 +105,7 @@ def _see_container(status: Any) -> ContainerState:
         message=(waiting.message or "") if waiting else "",
         restarts=status.restart_count or 0,
         last_exit=ended.exit_code if ended else None,
+        running=bool(status.state and status.state.running),
     )
 
 
@@ -123,7 +125,7 @@ def describe_pod(pod: PodState) -> str:
     crashed = [
         f"container {c.name} ended with status {c.last_exit}, {c.restarts} restarts"
         for c in pod.containers
-        if c.last_exit and not c.ready
+        if c.last_exit is not None and not c.ready
     ]
     return "; ".join(part for part in (f"phase {pod.phase}", trouble, *crashed, pod.unready) if part)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rehearsal.clusters.kube_reads import KubeReads
 from rehearsal.clusters.kubectl import Kubectl
-from rehearsal.clusters.pod_states import PodState, advise, describe_pod, find_trouble
+from rehearsal.clusters.pod_states import ContainerState, PodState, advise, describe_pod, find_trouble
 from rehearsal.errors import WaitTimeout
 
 _PATIENCE = 30.0
@@ -139,15 +139,20 @@ class PodWaits:
             parts.append(f"nor: {', '.join(others)}")
         if events := self.reads.last_events(name):
             parts.append("last events: " + " | ".join(events))
-        if log := self._read_log_tail(state):
-            parts.append(f"its log ends: {log}")
+        for container in state.containers if state else ():
+            if not container.ready and (ends := self._read_log_ends(name, container)):
+                parts += ends  # of the first that said anything: an init container comes before those that wait for it
+                break
         clean = self.kubectl.shell.journal.redactor.clean
         return WaitTimeout(clean("; ".join(parts)), where=name, hint=self.kubectl.show(*advise(state, name)))
 
-    def _read_log_tail(self, state: PodState | None) -> str:
-        for container in state.containers if state else ():
-            if not container.ready and (container.restarts or container.last_exit is not None or not container.waiting):
-                log = self.reads.read_log(state.name, container.name, lines=_LOG_LINES) if state else ""
-                if log.strip():
-                    return f"({container.name}) {log.strip()[-1500:]}"
-        return ""
+    def _read_log_ends(self, pod: str, container: ContainerState) -> list[str]:
+        """What it said last. Between two lives that is the life that ended; once it runs again, both are told."""
+        parts = []
+        if container.running or container.last_exit is not None:
+            log = self.reads.read_log(pod, container.name, lines=_LOG_LINES).strip()
+            parts += [f"its log ends: ({container.name}) {log[-1500:]}"] if log else []
+        if container.running and container.restarts:
+            log = self.reads.read_log(pod, container.name, previous=True, lines=_LOG_LINES).strip()
+            parts += [f"the log of its life before ends: ({container.name}) {log[-1500:]}"] if log else []
+        return parts
