@@ -1,7 +1,6 @@
 """What a pod is doing, as small values, and what its state means in words.
 
-Made from the `kubernetes` client's objects; judged without a cluster. A pod that cannot become ready is told from one
-that needs time by what its containers wait for, so that a wrong image name does not cost a whole deadline.
+Made from the `kubernetes` client's objects; judged without a cluster.
 """
 
 from __future__ import annotations
@@ -10,15 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-HOPELESS_AT_ONCE = ("InvalidImageName", "ErrImageNeverPull")
-HOPELESS_IN_TIME = (
-    "ImagePullBackOff",
-    "ErrImagePull",
-    "CrashLoopBackOff",
-    "CreateContainerConfigError",
-    "RunContainerError",
-)
-"""Given up when they last; a registry or a server may recover once."""
+UNFIT = ("InvalidImageName", "ErrImageNeverPull")
+"""What a container waits for, and no time will bring."""
+WANTING = ("ImagePullBackOff", "ErrImagePull", "CreateContainerConfigError")
+"""What somebody else has to bring: a registry, who makes Secrets."""
+CRASHING = ("CrashLoopBackOff", "RunContainerError")
+"""Between two lives of a container that ends, or cannot even begin."""
 
 
 @dataclass(frozen=True)
@@ -109,25 +105,17 @@ def _see_container(status: Any) -> ContainerState:
     )
 
 
-def find_trouble(pod: PodState) -> tuple[str, bool]:
-    """What keeps the pod from getting ready, "" for nothing but time; and whether no time will help."""
-    for container in pod.containers:
-        if container.waiting in HOPELESS_AT_ONCE or container.waiting in HOPELESS_IN_TIME:
-            return _say_waiting(container), container.waiting in HOPELESS_AT_ONCE
-    return ("", False)
-
-
 def describe_pod(pod: PodState) -> str:
     """One line: phase, what it waits for, how its containers fare."""
     if pod.deleting:
         return "it is being deleted"
-    trouble, _ = find_trouble(pod)
+    waits = [_say_waiting(c) for c in pod.containers if c.waiting in (*UNFIT, *WANTING, *CRASHING)]
     crashed = [
         f"container {c.name} ended with status {c.last_exit}, {c.restarts} restarts"
         for c in pod.containers
         if c.last_exit is not None and not c.ready
     ]
-    return "; ".join(part for part in (f"phase {pod.phase}", trouble, *crashed, pod.unready) if part)
+    return "; ".join(part for part in (f"phase {pod.phase}", *waits, *crashed, pod.unready) if part)
 
 
 def advise(pod: PodState | None, name: str) -> tuple[str, ...]:

@@ -94,6 +94,33 @@ def test_a_registry_that_comes_back_is_no_error(start: Start) -> None:
     start(pods).wait_ready(["db-0"], 300.0)
 
 
+def test_a_secret_that_is_not_there(start: Start) -> None:
+    status = container("postgresql", waiting("CreateContainerConfigError", 'secret "db" not found'))
+    pods = PlayedPods(always(make_pod("db-0", "Pending", not_ready("postgresql"), {"containerStatuses": [status]})))
+    assert 'waits: CreateContainerConfigError (secret "db" not found)' in wait(start, pods).what
+    assert 30 < pods.passed < 33
+
+
+def test_each_of_two_images_has_half_a_minute(start: Start) -> None:
+    def play(second: float) -> list[ApiObject]:
+        """The init container's is there after 20 s, the server's 20 s later."""
+        pulling, done = waiting("ErrImagePull"), {"terminated": {"exitCode": 0, "reason": "Completed"}}
+        first = container("configure", pulling if second < 20 else done, ready=second >= 20)
+        server = container("postgresql", pulling if second > 22 else waiting("PodInitializing"))
+        statuses = {"initContainerStatuses": [first], "containerStatuses": [server]}
+        return [make_pod("db-0", "Pending", [], statuses) if second < 42 else make_ready("db-0")]
+
+    start(PlayedPods(play)).wait_ready(["db-0"], 300.0)
+
+
+def test_the_trouble_of_a_pod_that_nobody_waits_for_ends_no_wait(start: Start) -> None:
+    broken = container("postgresql", waiting("InvalidImageName"))
+    other = make_pod("web-0", "Pending", not_ready("postgresql"), {"containerStatuses": [broken]})
+    starting = make_pod("db-0", "Pending", [], {})
+    pods = PlayedPods(lambda second: [other, starting if second < 5 else make_ready("db-0")])
+    start(pods).wait_ready(["db-0"], 300.0)
+
+
 # -- crashes ----------------------------------------------------------------------------------------------------------
 
 
@@ -130,9 +157,44 @@ def test_a_crash_loop_names_the_status_and_the_log_of_the_life_that_ended(start:
     assert told.hint.endswith("-n ns logs db-0 -c postgresql --previous")
 
 
+def test_a_crash_loop_is_named_at_its_fourth_end_though_it_ran_in_between(start: Start) -> None:
+    pods = PlayedPods(crash)
+    assert "cannot become ready" in wait(start, pods).what
+    assert 35 <= pods.passed < 37
+
+
 def test_a_crash_loop_that_ends_with_status_0_is_one_too(start: Start) -> None:
     pods = PlayedPods(lambda second: [make_crashing("db-0", back_off(40), restarts=int(min(second, 3)), ended=0)])
     assert "container postgresql ended with status 0, 3 restarts" in wait(start, pods).what
+    assert pods.passed < 5
+
+
+def test_a_pod_that_restarts_until_its_database_is_there_is_no_error(start: Start) -> None:
+    for until in (5.0, 30.0):
+        pods = PlayedPods(lambda second, until=until: crash(second) if second < until else [make_ready("db-0", 2, 1)])
+        start(pods).wait_ready(["db-0"], 300.0)
+
+
+def test_what_crashed_before_this_wait_has_half_a_minute_to_run_again(start: Start) -> None:
+    """It may have been mended since, and is started only after its back-off."""
+    before = make_crashing("db-0", back_off(40), restarts=3)
+    pods = PlayedPods(lambda second: [before] if second < 25 else [make_ready("db-0", 4, 1)])
+    start(pods).wait_ready(["db-0"], 300.0)
+    pods = PlayedPods(always(make_crashing("db-0", back_off(160), restarts=5)))
+    wait(start, pods)
+    assert 30 < pods.passed < 33
+
+
+def test_a_command_that_is_not_there_is_a_crash_loop_too(start: Start) -> None:
+    def play(second: float) -> list[ApiObject]:
+        state = waiting("RunContainerError", 'exec: "nothing": not found')
+        return [make_crashing("db-0", state, restarts=min(int(second // 10), 4), ended=128)]
+
+    pods = PlayedPods(play)
+    told = wait(start, pods)
+    assert 'waits: RunContainerError (exec: "nothing": not found)' in told.what
+    assert "ended with status 128" in told.what
+    assert pods.passed < 33
 
 
 def test_the_log_of_a_life_that_goes_on_and_of_the_one_that_ended(start: Start) -> None:
@@ -180,6 +242,27 @@ def test_an_init_container_that_fails_is_the_one_that_is_named(start: Start) -> 
     assert "its log ends: (configure) bash: printf: write error: No space left" in told.what
     assert "all owned" not in told.what
     assert told.hint.endswith("logs db-0 -c configure --previous")
+
+
+def test_a_crash_loop_that_is_wanted_gone_is_waited_for(start: Start) -> None:
+    """Or a namespace could not be emptied after a rehearsal that failed because of it."""
+    broken = container("postgresql", waiting("InvalidImageName"))
+    other = make_pod("db-0", "Pending", not_ready("postgresql"), {"containerStatuses": [broken]})
+    for described in (make_crashing("db-0", back_off(160), 5), other):
+        pods = PlayedPods(lambda second, described=described: [described] if second < 40 else [])
+        start(pods).wait_gone(lambda _: True, 120.0)
+        assert pods.passed >= 40
+
+
+def test_the_troubles_of_a_pod_that_is_on_its_way_out_are_not_those_of_the_next(start: Start) -> None:
+    def play(second: float) -> list[ApiObject]:
+        if second > 20:
+            return [make_ready("db-0")]
+        leaving = make_crashing("db-0", back_off(40), restarts=3 + (second > 1))
+        leaving["metadata"]["deletionTimestamp"] = "2026-05-01T10:05:00Z"
+        return [leaving]
+
+    start(PlayedPods(play)).wait_ready(["db-0"], 300.0)
 
 
 # -- no node ----------------------------------------------------------------------------------------------------------
