@@ -39,7 +39,13 @@ class ContainerState:
 
 @dataclass(frozen=True)
 class PodState:
-    """A pod now. `unready`: why the scheduler or the kubelet says it is not ready; `revision`: of its StatefulSet."""
+    """A pod now.
+
+    Attributes:
+        revision: of its StatefulSet.
+        unready: why the scheduler or the kubelet says it is not ready.
+        unschedulable: the scheduler looked at every node, and none takes it.
+    """
 
     name: str
     uid: str
@@ -51,6 +57,7 @@ class PodState:
     unready: str
     containers: tuple[ContainerState, ...]
     claims: tuple[str, ...]
+    unschedulable: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ def see_pod(pod: Any) -> PodState:
     """The client's `V1Pod` as a value of ours."""
     status, spec = pod.status, pod.spec
     conditions = {condition.type: condition for condition in status.conditions or ()}
-    ready = conditions.get("Ready")
+    ready, scheduled = conditions.get("Ready"), conditions.get("PodScheduled")
     unready = [
         f"{condition.reason or name}: {condition.message}"
         for name, condition in conditions.items()
@@ -85,6 +92,7 @@ def see_pod(pod: Any) -> PodState:
         unready="; ".join(dict.fromkeys(unready)),  # Ready and ContainersReady mostly say the same
         containers=tuple(_see_container(state) for state in states),
         claims=tuple(claim.claim_name for claim in volumes if claim is not None),
+        unschedulable=scheduled is not None and scheduled.status == "False" and scheduled.reason == "Unschedulable",
     )
 
 

@@ -13,6 +13,11 @@ from rehearsal.clusters.pod_states import CRASHING, UNFIT, WANTING, PodState
 
 PATIENCE = 30.0
 """Seconds that a container may lack its image or its configuration: a registry that was restarted answers by then."""
+NODE_PATIENCE = 60.0
+"""Seconds that no node may take a pod. A throwaway cluster gets no second node, so what the scheduler says stays, but
+for two things that pass: a claim that is bound before its pod has a node waits for its provisioner, which may first
+start a pod of its own on the same busy node; and a node whose kubelet was too busy to say that it lives is shunned
+until its next sign of life, 10 s later. A minute is well beyond both, and a fifth of the usual deadline."""
 _RESTARTS = 3
 """A container that ended a fourth time. The kubelet let it wait 10 and 20 s before its last two lives, so that whatever
 it lacked when it began, a database mostly, had half a minute to come; one that ends once or twice is none of ours."""
@@ -22,11 +27,12 @@ class TroubleClock:
     """How long each pod of one wait has been in which trouble, and how often its containers ended meanwhile.
 
     Args:
-        patience: seconds, see above.
+        patience, node_patience: seconds, see above.
     """
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, node_patience: float) -> None:
         self._patience = patience
+        self._node_patience = node_patience
         self._since: dict[tuple[str, str], float] = {}
         self._restarts: dict[tuple[str, str], int] = {}
 
@@ -40,6 +46,8 @@ class TroubleClock:
         """Each trouble that the pod is in, and whether it stays; none of a pod that is on its way out anyway."""
         if pod.deleting:
             return
+        if pod.unschedulable:
+            yield "without a node", self._lasts(pod, "without a node", now, self._node_patience)
         for container in pod.containers:
             first = self._restarts.setdefault((pod.uid, container.name), container.restarts)
             if container.waiting in UNFIT:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from rehearsal.clusters.kube_reads import KubeReads
 from rehearsal.clusters.kubectl import Kubectl
 from rehearsal.clusters.pod_states import ContainerState, PodState, advise, describe_pod
-from rehearsal.clusters.pod_troubles import PATIENCE, TroubleClock
+from rehearsal.clusters.pod_troubles import NODE_PATIENCE, PATIENCE, TroubleClock
 from rehearsal.errors import WaitTimeout
 
 _LOG_LINES = 12
@@ -28,12 +28,13 @@ class PodWaits:
 
     Attributes:
         kubectl: shows the command to type next.
-        patience: seconds, see `pod_troubles`.
+        patience, node_patience: seconds, see `pod_troubles`.
     """
 
     reads: KubeReads
     kubectl: Kubectl
     patience: float = PATIENCE
+    node_patience: float = NODE_PATIENCE
 
     def wait_ready(self, pods: Collection[str], deadline: float, workloads: Collection[str] = ()) -> None:
         """Return when all these pods are ready, and as the latest change of their workload wants them.
@@ -115,7 +116,7 @@ class PodWaits:
     ) -> None:
         """`hopeless`: whether it ends early for a pod that will not get ready; whoever wants it gone waits on."""
         began = time.monotonic()
-        clock = TroubleClock(self.patience)
+        clock = TroubleClock(self.patience, self.node_patience)
         while True:
             seen, version = self.reads.list_pods()
             names = lacking(seen)

@@ -267,14 +267,42 @@ def test_the_troubles_of_a_pod_that_is_on_its_way_out_are_not_those_of_the_next(
 
 # -- no node ----------------------------------------------------------------------------------------------------------
 
+CPU = make_unscheduled("db-0", "1 Insufficient cpu")
 
-def test_a_pod_that_no_node_takes_is_named(start: Start) -> None:
-    cpu = make_unscheduled("db-0", "1 Insufficient cpu")
-    pods = PlayedPods(always(cpu), events={"db-0": ("10:00 db-0: FailedScheduling: 1 Insufficient cpu",)})
+
+def test_a_pod_that_no_node_takes_is_named_after_a_minute(start: Start) -> None:
+    pods = PlayedPods(always(CPU), events={"db-0": ("10:00 db-0: FailedScheduling: 1 Insufficient cpu",)})
     told = wait(start, pods)
-    assert "phase Pending; Unschedulable: 0/1 nodes are available: 1 Insufficient cpu" in told.what
+    assert 60 < pods.passed < 63
+    assert told.what.startswith(
+        "db-0 cannot become ready: phase Pending; Unschedulable: 0/1 nodes are available: 1 Insu"
+    )
     assert "last events: 10:00 db-0: FailedScheduling: 1 Insufficient cpu" in told.what
     assert told.hint.endswith("-n ns describe pod db-0")
+
+
+@pytest.mark.parametrize("until", [2.0, 55.0])
+def test_a_pod_that_waits_for_its_claims_volume_for_a_while_is_no_error(start: Start, until: float) -> None:
+    unbound = make_unscheduled("db-0", "pod has unbound immediate PersistentVolumeClaims")
+    pods = PlayedPods(lambda second: [unbound] if second < until else [make_ready("db-0")])
+    start(pods).wait_ready(["db-0"], 300.0)
+
+
+def test_a_scheduler_that_failed_itself_tries_again(start: Start) -> None:
+    failed = make_pod("db-0", "Pending", [condition("PodScheduled", "SchedulerError", "etcdserver: timed out")], {})
+    pods = PlayedPods(lambda second: [failed] if second < 100 else [make_ready("db-0")])
+    start(pods).wait_ready(["db-0"], 300.0)
+
+
+def test_each_trouble_has_patience_of_its_own(start: Start) -> None:
+    """Half a minute without a node is not half of a minute that the registry is given."""
+
+    def play(second: float) -> list[ApiObject]:
+        if second < 50:
+            return [CPU]
+        return make_imageless(second) if second < 75 else [make_ready("db-0")]
+
+    start(PlayedPods(play)).wait_ready(["db-0"], 300.0)
 
 
 # -- what is only slow ------------------------------------------------------------------------------------------------
