@@ -5,6 +5,7 @@ Made from the `kubernetes` client's objects; judged without a cluster.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -58,6 +59,26 @@ class PodState:
     containers: tuple[ContainerState, ...]
     claims: tuple[str, ...]
     unschedulable: bool = False
+
+
+@dataclass(frozen=True)
+class ClaimState:
+    """A claim now.
+
+    Attributes:
+        phase: `Pending`, `Bound` or `Lost`; "" where it is not there.
+        storage_class: that it asks for, "" for none.
+    """
+
+    name: str
+    phase: str
+    storage_class: str = ""
+    deleting: bool = False
+
+    @property
+    def is_bound(self) -> bool:
+        """A pod can use it."""
+        return self.phase == "Bound" and not self.deleting
 
 
 @dataclass(frozen=True)
@@ -126,12 +147,25 @@ def describe_pod(pod: PodState) -> str:
     return "; ".join(part for part in (f"phase {pod.phase}", *waits, *crashed, pod.unready) if part)
 
 
-def advise(pod: PodState | None, name: str) -> tuple[str, ...]:
-    """The kubectl arguments to type next."""
+def describe_claim(claim: ClaimState, known: Collection[str]) -> str:
+    """One line: why no pod can use it. `known`: the StorageClasses of the cluster."""
+    if not claim.phase:
+        return f"claim {claim.name} is not there"
+    if claim.deleting:
+        return f"claim {claim.name} is being deleted"
+    missing = "" if claim.storage_class in known else ", which the cluster does not have,"
+    of_class = f"of StorageClass {claim.storage_class}{missing}" if claim.storage_class else "of no StorageClass"
+    return f"claim {claim.name} {of_class} is {claim.phase}"
+
+
+def advise(pod: PodState | None, name: str, unbound: Sequence[ClaimState] = ()) -> tuple[str, ...]:
+    """The kubectl arguments to type next. `unbound`: claims of the pod that it cannot use."""
     if pod is not None:
         for container in pod.containers:
             if container.restarts and not container.ready:
                 return ("logs", name, "-c", container.name, "--previous")
+    for claim in unbound:
+        return ("describe", "pvc", claim.name)
     return ("describe", "pod", name)
 
 

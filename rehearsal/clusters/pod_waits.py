@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from rehearsal.clusters.kube_reads import KubeReads
 from rehearsal.clusters.kubectl import Kubectl
-from rehearsal.clusters.pod_states import ContainerState, PodState, advise, describe_pod
+from rehearsal.clusters.pod_complaints import complain
+from rehearsal.clusters.pod_states import PodState
 from rehearsal.clusters.pod_troubles import NODE_PATIENCE, PATIENCE, TroubleClock
 from rehearsal.errors import WaitTimeout
 
-_LOG_LINES = 12
 _PAUSE = 0.25
 """Seconds between two looks, at least: each is a list, and a watch with a connection of its own."""
 
@@ -134,25 +134,4 @@ class PodWaits:
 
     def _complain(self, name: str, seen: Sequence[PodState], what: str, others: Sequence[str] = ()) -> WaitTimeout:
         state = next((pod for pod in seen if pod.name == name), None)
-        parts = [f"{name} {what}: {describe_pod(state) if state else 'it is not there'}"]
-        if others:
-            parts.append(f"nor: {', '.join(others)}")
-        if events := self.reads.last_events(name):
-            parts.append("last events: " + " | ".join(events))
-        for container in state.containers if state else ():
-            if not container.ready and (ends := self._read_log_ends(name, container)):
-                parts += ends  # of the first that said anything: an init container comes before those that wait for it
-                break
-        clean = self.kubectl.shell.journal.redactor.clean
-        return WaitTimeout(clean("; ".join(parts)), where=name, hint=self.kubectl.show(*advise(state, name)))
-
-    def _read_log_ends(self, pod: str, container: ContainerState) -> list[str]:
-        """What it said last. Between two lives that is the life that ended; once it runs again, both are told."""
-        parts = []
-        if container.running or container.last_exit is not None:
-            log = self.reads.read_log(pod, container.name, lines=_LOG_LINES).strip()
-            parts += [f"its log ends: ({container.name}) {log[-1500:]}"] if log else []
-        if container.running and container.restarts:
-            log = self.reads.read_log(pod, container.name, previous=True, lines=_LOG_LINES).strip()
-            parts += [f"the log of its life before ends: ({container.name}) {log[-1500:]}"] if log else []
-        return parts
+        return complain(self.reads, self.kubectl, name, state, what, others)

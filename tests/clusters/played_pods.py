@@ -13,7 +13,8 @@ from typing import Any
 
 from kubernetes import client
 
-from rehearsal.clusters.pod_states import PodState, WorkloadState, see_pod
+from rehearsal.clusters.pod_states import ClaimState, PodState, WorkloadState, see_pod
+from rehearsal.clusters.storage_classes import StorageClass
 
 ApiObject = dict[str, Any]
 IMAGE = "example.org/chipster/postgresql-14:v4"
@@ -103,11 +104,15 @@ class PlayedPods:
         play: the pods at that second.
         events: what the cluster said about an object, by its name.
         logs: by container, and whether it is that of its life before.
+        claims: those that are there.
+        refuses: what the API server answers for events and claims.
     """
 
     play: Callable[[float], list[ApiObject]]
     events: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     logs: Mapping[tuple[str, bool], str] = field(default_factory=dict)
+    claims: tuple[ClaimState, ...] = ()
+    refuses: Exception | None = None
     now: float = 1000.0
     began: float = 1000.0
 
@@ -137,7 +142,17 @@ class PlayedPods:
         while self.now < end and self.play(self.passed) == before:
             self.now = min(self.now + _TICK, end)
 
+    def read_claim(self, name: str) -> ClaimState:
+        if self.refuses is not None:
+            raise self.refuses
+        return next((claim for claim in self.claims if claim.name == name), ClaimState(name, ""))
+
+    def list_storage_classes(self) -> tuple[StorageClass, ...]:
+        return (StorageClass("standard", is_default=True),)
+
     def last_events(self, name: str, limit: int = 5) -> tuple[str, ...]:
+        if self.refuses is not None:
+            raise self.refuses
         return self.events.get(name, ())[-limit:]
 
     def read_log(self, pod: str, container: str, *, previous: bool = False, lines: int | None = None) -> str:

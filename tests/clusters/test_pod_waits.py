@@ -28,8 +28,9 @@ from played_pods import (
 
 from rehearsal.clusters.kube_reads import KubeReads
 from rehearsal.clusters.kubectl import Kubectl
+from rehearsal.clusters.pod_states import ClaimState
 from rehearsal.clusters.pod_waits import PodWaits
-from rehearsal.errors import WaitTimeout
+from rehearsal.errors import EnvironmentUnfit, WaitTimeout
 from rehearsal.journal import Journal
 from rehearsal.shell import Shell
 
@@ -303,6 +304,58 @@ def test_each_trouble_has_patience_of_its_own(start: Start) -> None:
         return make_imageless(second) if second < 75 else [make_ready("db-0")]
 
     start(PlayedPods(play)).wait_ready(["db-0"], 300.0)
+
+
+# -- no volume --------------------------------------------------------------------------------------------------------
+
+UNBOUND = make_unscheduled("db-0", "pod has unbound immediate PersistentVolumeClaims", claim="data-db-0")
+
+
+def test_a_class_that_is_not_there_is_named_with_its_claim(start: Start) -> None:
+    pods = PlayedPods(
+        always(UNBOUND),
+        claims=(ClaimState("data-db-0", "Pending", "longhorn"),),
+        events={
+            "db-0": ("e1 db-0: FailedScheduling",),
+            "data-db-0": ('e2 data-db-0: ProvisioningFailed: storageclass "longhorn" not found',),
+        },
+    )
+    told = wait(start, pods)
+    assert "claim data-db-0 of StorageClass longhorn, which the cluster does not have, is Pending" in told.what
+    assert "; last events: e1 db-0: FailedScheduling; " in told.what
+    assert 'last events of data-db-0: e2 data-db-0: ProvisioningFailed: storageclass "longhorn" not found' in told.what
+    assert told.where == "db-0"
+    assert told.hint.endswith("-n ns describe pvc data-db-0")
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        (ClaimState("data-db-0", "Pending", "standard"), "claim data-db-0 of StorageClass standard is Pending"),
+        (ClaimState("data-db-0", "Pending"), "claim data-db-0 of no StorageClass is Pending"),
+        (ClaimState("data-db-0", "Lost", "standard"), "claim data-db-0 of StorageClass standard is Lost"),
+        (ClaimState("data-db-0", "Bound", "standard", deleting=True), "claim data-db-0 is being deleted"),
+        (ClaimState("other", "Bound"), "claim data-db-0 is not there"),
+    ],
+)
+def test_a_claim_that_no_pod_can_use_says_why(start: Start, claim: ClaimState, said: str) -> None:
+    assert f"; {said}" in wait(start, PlayedPods(always(UNBOUND), claims=(claim,))).what
+
+
+def test_a_claim_that_is_bound_is_not_what_keeps_the_pod(start: Start) -> None:
+    full = make_unscheduled("db-0", "1 Insufficient cpu", claim="data-db-0")
+    told = wait(start, PlayedPods(always(full), claims=(ClaimState("data-db-0", "Bound", "standard"),)))
+    assert "claim" not in told.what
+    assert told.hint.endswith("describe pod db-0")
+
+
+def test_what_cannot_be_asked_for_hides_nothing(start: Start) -> None:
+    refuses = EnvironmentUnfit("the API server answers 500")
+    assert "Unschedulable: 0/1 nodes" in wait(start, PlayedPods(always(UNBOUND), refuses=refuses)).what
+    crashing = always(make_crashing("db-0", back_off(40), 3))
+    told = wait(start, PlayedPods(crashing, logs={("postgresql", False): "no space left\n"}, refuses=refuses))
+    assert "ended with status 1, 3 restarts" in told.what
+    assert "its log ends: (postgresql) no space left" in told.what
 
 
 # -- what is only slow ------------------------------------------------------------------------------------------------
