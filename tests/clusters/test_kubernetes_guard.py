@@ -14,7 +14,17 @@ import yaml
 
 pytest.importorskip("kubernetes", reason="the extra `kind` is not installed")
 
-from recorded_api import MARKER_PATH, NAMESPACE, NONCE, Recorder, serve, write_kubeconfig
+from recorded_api import (
+    CLASSES_PATH,
+    MARKER_PATH,
+    NAMESPACE,
+    NONCE,
+    Recorder,
+    list_classes,
+    make_class,
+    serve,
+    write_kubeconfig,
+)
 
 from rehearsal.clusters.guard import MARKER
 from rehearsal.clusters.kubernetes import KubernetesCluster, Site
@@ -27,7 +37,9 @@ from rehearsal.values import make_deployment, read_values
 
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
-    with serve(Recorder({"nonce": NONCE})) as served:
+    with serve(
+        Recorder({"nonce": NONCE}, answers={CLASSES_PATH: list_classes(make_class("standard", default=True))})
+    ) as served:
         yield served
 
 
@@ -234,6 +246,15 @@ def test_the_ambient_kubeconfig_is_never_read(
         known = {"PATH", "HOME", "KUBECONFIG", "LANG", "LC_CTYPE", "PWD", "SHLVL", "_", "REHEARSAL_JOURNAL"}
         assert set(call["env"]) <= known | {"GOGC", "GOMEMLIMIT"}  # of our own choosing
         assert (call["env"]["GOGC"], call["env"]["GOMEMLIMIT"]) == ("off", "96MiB")
+
+
+def test_a_class_that_the_cluster_does_not_have_is_told_before_anything_is_applied(scene: Scene) -> None:
+    deployment = scene.deployment.model_copy(update={"storage_class": "longhorn"})
+    with pytest.raises(EnvironmentUnfit, match="the cluster has no StorageClass longhorn") as told:
+        scene.cluster.deploy(deployment)
+    assert told.value.where == "values.yaml: deployments.fileStorage.storageClassName"
+    assert f"--kubeconfig {scene.kubeconfig} -n {NAMESPACE} get storageclass; " in told.value.hint
+    assert scene.kubectl_calls == []
 
 
 def test_secrets_go_by_standard_input_alone(scene: Scene, tmp_path: Path) -> None:
