@@ -17,7 +17,8 @@ import urllib3
 import yaml
 from kubernetes import client, config, watch
 
-from rehearsal.clusters.pod_states import PodState, WorkloadState, see_pod
+from rehearsal.clusters.pod_states import ClaimState, PodState, WorkloadState, see_pod
+from rehearsal.clusters.storage_classes import StorageClass, see_class
 from rehearsal.errors import EnvironmentUnfit
 from rehearsal.roles import ClaimIdentity
 
@@ -66,6 +67,7 @@ class KubeReads:
         self._api: Any = client.ApiClient(settings)
         self._core: Any = client.CoreV1Api(self._api)
         self._apps: Any = client.AppsV1Api(self._api)
+        self._storage: Any = client.StorageV1Api(self._api)
 
     def close(self) -> None:
         self._api.close()
@@ -90,6 +92,21 @@ class KubeReads:
         return ClaimIdentity(
             name, meta.uid, meta.creation_timestamp.isoformat(), terminating=meta.deletion_timestamp is not None
         )
+
+    def read_claim(self, name: str) -> ClaimState:
+        """The claim now, also one that is not there."""
+        with self._in_words(f"claim {name}"):
+            found = _or_none(self._core.read_namespaced_persistent_volume_claim, name, self._namespace)
+        if found is None:
+            return ClaimState(name, "")
+        deleting = found.metadata.deletion_timestamp is not None
+        return ClaimState(name, found.status.phase or "Pending", found.spec.storage_class_name or "", deleting)
+
+    def list_storage_classes(self) -> tuple[StorageClass, ...]:
+        """Every class of the cluster."""
+        with self._in_words("storage classes"):
+            found = self._storage.list_storage_class(_request_timeout=_TIMEOUT)
+        return tuple(see_class(one.metadata.name, one.metadata.annotations or {}) for one in found.items)
 
     def list_claims(self) -> tuple[str, ...]:
         """The names of every claim."""

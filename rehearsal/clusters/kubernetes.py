@@ -24,6 +24,7 @@ from rehearsal.clusters.pod_copies import PodCopies
 from rehearsal.clusters.pod_ports import PodPorts
 from rehearsal.clusters.pod_waits import PodWaits
 from rehearsal.clusters.s3_pod import S3Images, S3Pod
+from rehearsal.clusters.storage_classes import require_classes
 from rehearsal.deployment import DatabaseSpec, Deployment, StoreSpec
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, RehearsalError, StreamError, WaitTimeout
 from rehearsal.journal import Journal
@@ -123,11 +124,17 @@ class KubernetesCluster:
     # -- deploy and scale ---------------------------------------------------------------------------------------------
 
     def deploy(self, deployment: Deployment) -> None:
-        """Apply the objects on the server's side and wait for every pod."""
+        """Apply the objects on the server's side and wait for every pod.
+
+        Raises:
+            EnvironmentUnfit: the cluster cannot make their claims; nothing was applied.
+            WaitTimeout: a pod does not get ready.
+        """
         self._deployment = deployment
         self._journal.redactor.learn(deployment.secrets())
         objects = self._site.make_manifests(deployment, self._site.image, self._host_root)
         self._guard.check("deploy")
+        require_classes(deployment, self._reads.list_storage_classes(), self._kubectl.show("get", "storageclass"))
         self._kubectl.run(
             *("apply", "--server-side", "--force-conflicts", "--field-manager=chipster-rehearsal", "-f", "-"),
             stdin=_as_list(objects),

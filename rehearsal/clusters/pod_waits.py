@@ -13,12 +13,11 @@ from dataclasses import dataclass
 
 from rehearsal.clusters.kube_reads import KubeReads
 from rehearsal.clusters.kubectl import Kubectl
-from rehearsal.clusters.pod_states import PodState, advise, describe_pod, find_trouble
+from rehearsal.clusters.pod_complaints import complain
+from rehearsal.clusters.pod_states import PodState
+from rehearsal.clusters.pod_troubles import NODE_PATIENCE, PATIENCE, TroubleClock
 from rehearsal.errors import WaitTimeout
 
-_PATIENCE = 30.0
-"""Seconds that a pod may wait for an image or crash, before that is taken for its last word."""
-_LOG_LINES = 12
 _PAUSE = 0.25
 """Seconds between two looks, at least: each is a list, and a watch with a connection of its own."""
 
@@ -29,12 +28,13 @@ class PodWaits:
 
     Attributes:
         kubectl: shows the command to type next.
-        patience: seconds, see above.
+        patience, node_patience: seconds, see `pod_troubles`.
     """
 
     reads: KubeReads
     kubectl: Kubectl
-    patience: float = _PATIENCE
+    patience: float = PATIENCE
+    node_patience: float = NODE_PATIENCE
 
     def wait_ready(self, pods: Collection[str], deadline: float, workloads: Collection[str] = ()) -> None:
         """Return when all these pods are ready, and as the latest change of their workload wants them.
@@ -63,7 +63,7 @@ class PodWaits:
         Raises:
             WaitTimeout: the deadline passed.
         """
-        self._wait(lambda seen: [state.name for state in seen if chosen(state)], deadline, "gone")
+        self._wait(lambda seen: [state.name for state in seen if chosen(state)], deadline, "gone", hopeless=False)
 
     def wait_ended(self, pod: str, deadline: float) -> str:
         """The phase, `Succeeded` or `Failed`, of a pod that runs once."""
@@ -111,9 +111,12 @@ class PodWaits:
                 raise WaitTimeout(f"claims are left after {deadline:g} s: {', '.join(left)}", where=left[0])
             self.reads.await_claim_change(1.0)
 
-    def _wait(self, lacking: Callable[[Sequence[PodState]], list[str]], deadline: float, state: str) -> None:
+    def _wait(
+        self, lacking: Callable[[Sequence[PodState]], list[str]], deadline: float, state: str, *, hopeless: bool = True
+    ) -> None:
+        """`hopeless`: whether it ends early for a pod that will not get ready; whoever wants it gone waits on."""
         began = time.monotonic()
-        troubled_since: dict[str, float] = {}
+        clock = TroubleClock(self.patience, self.node_patience)
         while True:
             seen, version = self.reads.list_pods()
             names = lacking(seen)
@@ -121,10 +124,7 @@ class PodWaits:
                 return
             now = time.monotonic()
             for pod in seen:
-                trouble, at_once = find_trouble(pod)
-                if not trouble or pod.name not in names:
-                    troubled_since.pop(pod.name, None)
-                elif at_once or now - troubled_since.setdefault(pod.name, now) > self.patience:
+                if clock.is_hopeless(pod, now) and hopeless and pod.name in names:
                     raise self._complain(pod.name, seen, f"cannot become {state}")
             left = began + deadline - now
             if left <= 0:
@@ -134,20 +134,4 @@ class PodWaits:
 
     def _complain(self, name: str, seen: Sequence[PodState], what: str, others: Sequence[str] = ()) -> WaitTimeout:
         state = next((pod for pod in seen if pod.name == name), None)
-        parts = [f"{name} {what}: {describe_pod(state) if state else 'it is not there'}"]
-        if others:
-            parts.append(f"nor: {', '.join(others)}")
-        if events := self.reads.last_events(name):
-            parts.append("last events: " + " | ".join(events))
-        if log := self._read_log_tail(state):
-            parts.append(f"its log ends: {log}")
-        clean = self.kubectl.shell.journal.redactor.clean
-        return WaitTimeout(clean("; ".join(parts)), where=name, hint=self.kubectl.show(*advise(state, name)))
-
-    def _read_log_tail(self, state: PodState | None) -> str:
-        for container in state.containers if state else ():
-            if not container.ready and (container.restarts or container.last_exit is not None or not container.waiting):
-                log = self.reads.read_log(state.name, container.name, lines=_LOG_LINES) if state else ""
-                if log.strip():
-                    return f"({container.name}) {log.strip()[-1500:]}"
-        return ""
+        return complain(self.reads, self.kubectl, name, state, what, others)

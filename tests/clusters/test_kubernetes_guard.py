@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,18 @@ import pytest
 import yaml
 
 pytest.importorskip("kubernetes", reason="the extra `kind` is not installed")
+
+from recorded_api import (
+    CLASSES_PATH,
+    MARKER_PATH,
+    NAMESPACE,
+    NONCE,
+    Recorder,
+    list_classes,
+    make_class,
+    serve,
+    write_kubeconfig,
+)
 
 from rehearsal.clusters.guard import MARKER
 from rehearsal.clusters.kubernetes import KubernetesCluster, Site
@@ -25,73 +34,12 @@ from rehearsal.journal import Journal, read_journal
 from rehearsal.shell import Shell
 from rehearsal.values import make_deployment, read_values
 
-NONCE = "0123456789abcdef0123456789abcdef"
-NAMESPACE = f"rehearsal-{NONCE[:20]}"
-MARKER_PATH = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{MARKER}"
-
-
-@dataclass
-class Recorder:
-    """An API server that writes down every call; it knows one namespace and, perhaps, its marker."""
-
-    marker: dict[str, str] | None = None
-    calls: list[str] = field(default_factory=list)
-    answers: dict[str, object] = field(default_factory=dict)
-    url: str = ""
-
-    @property
-    def mutating(self) -> list[str]:
-        return [call for call in self.calls if not call.startswith("GET ")]
-
-    def answer(self, method: str, path: str) -> tuple[int, object]:
-        self.calls.append(f"{method} {path}")
-        bare = path.partition("?")[0]
-        if bare == MARKER_PATH and self.marker is not None:
-            return 200, {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": MARKER}, "data": self.marker}
-        if bare == f"/api/v1/namespaces/{NAMESPACE}":
-            return 200, {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": NAMESPACE}}
-        if bare in self.answers:
-            return 200, self.answers[bare]
-        return 404, {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
-
-
-@contextmanager
-def serve(recorder: Recorder) -> Iterator[Recorder]:
-    class Handler(BaseHTTPRequestHandler):
-        def handle_any(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            self.rfile.read(length)
-            status, body = recorder.answer(self.command, self.path)
-            raw = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def __getattr__(self, name: str) -> Any:
-            if name.startswith("do_"):
-                return self.handle_any
-            raise AttributeError(name)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    recorder.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield recorder
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
 
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
-    with serve(Recorder({"nonce": NONCE})) as served:
+    with serve(
+        Recorder({"nonce": NONCE}, answers={CLASSES_PATH: list_classes(make_class("standard", default=True))})
+    ) as served:
         yield served
 
 
@@ -99,19 +47,6 @@ def recorder() -> Iterator[Recorder]:
 def other() -> Iterator[Recorder]:
     with serve(Recorder({"nonce": NONCE})) as served:
         yield served
-
-
-def write_kubeconfig(path: Path, server: str) -> Path:
-    content = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "c",
-        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
-        "clusters": [{"name": "k", "cluster": {"server": server}}],
-        "users": [{"name": "u", "user": {}}],
-    }
-    path.write_text(yaml.safe_dump(content))
-    return path
 
 
 @dataclass
@@ -311,6 +246,15 @@ def test_the_ambient_kubeconfig_is_never_read(
         known = {"PATH", "HOME", "KUBECONFIG", "LANG", "LC_CTYPE", "PWD", "SHLVL", "_", "REHEARSAL_JOURNAL"}
         assert set(call["env"]) <= known | {"GOGC", "GOMEMLIMIT"}  # of our own choosing
         assert (call["env"]["GOGC"], call["env"]["GOMEMLIMIT"]) == ("off", "96MiB")
+
+
+def test_a_class_that_the_cluster_does_not_have_is_told_before_anything_is_applied(scene: Scene) -> None:
+    deployment = scene.deployment.model_copy(update={"storage_class": "longhorn"})
+    with pytest.raises(EnvironmentUnfit, match="the cluster has no StorageClass longhorn") as told:
+        scene.cluster.deploy(deployment)
+    assert told.value.where == "values.yaml: deployments.fileStorage.storageClassName"
+    assert f"--kubeconfig {scene.kubeconfig} -n {NAMESPACE} get storageclass; " in told.value.hint
+    assert scene.kubectl_calls == []
 
 
 def test_secrets_go_by_standard_input_alone(scene: Scene, tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""A class that values.yaml names and the cluster does not have: told before anything waits, or stood in for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rehearsal.clusters.storage_classes import StorageClass, require_classes
+from rehearsal.deployment import Deployment
+from rehearsal.errors import EnvironmentUnfit
+from rehearsal.values import make_deployment, read_values
+
+STANDARD, FAST = StorageClass("standard", is_default=True), StorageClass("fast")
+ASK = "kubectl get storageclass"
+OF_LONGHORN = "deployments: {fileStorage: {storageClassName: longhorn, replicas: 2}}"
+ON_NODE = "databases: {sessionDb: {hostPath: /a}, auth: {hostPath: /b}, jobHistory: {hostPath: /c}}"
+
+
+def deploy(tmp_path: Path, *values: str) -> Deployment:
+    files = [tmp_path / f"{number}.yaml" for number in range(len(values))]
+    for path, text in zip(files, values, strict=True):
+        path.write_text(text)
+    return make_deployment(read_values(files))
+
+
+def test_a_class_that_is_there_or_none_is_no_error(tmp_path: Path) -> None:
+    require_classes(deploy(tmp_path), [STANDARD], ASK)
+    require_classes(deploy(tmp_path, OF_LONGHORN), [STANDARD, StorageClass("longhorn")], ASK)
+
+
+def test_a_missing_class_is_told_with_its_key_and_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentUnfit) as told:
+        require_classes(deploy(tmp_path, OF_LONGHORN), [STANDARD, FAST], ASK)
+    assert str(told.value) == (
+        "values.yaml: deployments.fileStorage.storageClassName: the cluster has no StorageClass longhorn, which claim "
+        "storage-file-storage-0 asks for; it has: standard (the default), fast\n"
+        '  next: kubectl get storageclass; then name one of these there, or "" for the default'
+    )
+
+
+def test_a_cluster_without_a_default_class_is_told(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentUnfit, match="no default StorageClass, and claim data-chipster-session-db") as told:
+        require_classes(deploy(tmp_path, OF_LONGHORN), [FAST, StorageClass("longhorn")], ASK)
+    assert "it has: fast, longhorn" in told.value.what
+    assert "storageclass.kubernetes.io/is-default-class=true" in told.value.hint
+    with pytest.raises(EnvironmentUnfit, match="it has: none"):
+        require_classes(deploy(tmp_path), [], ASK)
+
+
+def test_directories_of_the_node_need_no_class(tmp_path: Path) -> None:
+    require_classes(deploy(tmp_path, ON_NODE, OF_LONGHORN), [StorageClass("longhorn")], ASK)
+    on_node = "deployments: {fileStorage: {storageClassName: longhorn, storageHostPath: /d}}"
+    require_classes(deploy(tmp_path, ON_NODE, on_node), [], ASK)
