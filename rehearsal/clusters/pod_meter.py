@@ -60,8 +60,14 @@ def run_command(command: list[str], source: int, target: int) -> None:
     try:
         os.execvp(command[0], command)  # noqa: S606
     except OSError as error:
-        os.write(2, f"{command[0]}: {error.strerror}\n".encode())
-        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+        missing = isinstance(error, FileNotFoundError) or not is_there(command[0])
+        os.write(2, f"{command[0]}: {'command not found' if missing else error.strerror}\n".encode())
+        os._exit(127 if missing else 126)
+
+
+def is_there(name: str) -> bool:
+    """Whether a file of this name could be meant: what went wrong may be a folder of the PATH that is closed."""
+    return "/" in name or any(os.path.isfile(f"{folder}/{name}") for folder in os.get_exec_path())  # noqa: PTH113
 
 
 def feed(to_command: int, most: int) -> None:

@@ -124,6 +124,32 @@ def test_a_command_that_does_not_read_its_input_is_no_cut_stream(pod: Pod) -> No
     assert pod.run(["bash", "-c", "kill -9 $$"]).status == 137
 
 
+def test_what_cannot_be_run_is_told_as_a_shell_tells_it(
+    pod: Pod, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """127: there is no such command; 126: there is, and it cannot be run. What else the PATH leads through, a folder
+    that is closed to this user or one that is none, makes no difference."""
+    closed, none, tools = tmp_path / "closed", tmp_path / "none", tmp_path / "tools"
+    closed.mkdir(mode=0)
+    none.touch()
+    (tools / "folder").mkdir(parents=True)
+    (tools / "unrunnable").touch()
+    monkeypatch.setenv("PATH", f"{closed}:{tools}:{os.environ['PATH']}:{none}")
+    told = {
+        "no-such-command": 127,
+        "folder": 127,
+        "unrunnable": 126,
+        f"{tools}/no-such-command": 127,
+        f"{tools}/folder": 126,
+        f"{tools}/unrunnable": 126,
+        f"{none}/tool": 126,
+    }
+    ran = {command: pod.run([command]) for command in told}
+    assert {command: result.status for command, result in ran.items()} == told
+    assert all(command.encode() in result.stderr for command, result in ran.items())
+    closed.chmod(0o700)
+
+
 @pytest.mark.parametrize("stdin", [b"", EVERY_BYTE])
 def test_an_end_of_file_that_never_comes_is_not_waited_for(pod: Pod, stdin: bytes) -> None:
     """As containerd loses it now and then: the pipe into the pod stays open."""
