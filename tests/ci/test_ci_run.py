@@ -40,7 +40,7 @@ case "$*" in
 esac
 """
 LEAKS = """
-import pathlib, sys
+import pathlib, sys, time
 here = pathlib.Path({here!r})
 with (here / "calls").open("a") as calls:
     print("leaks", *sys.argv[1:2], file=calls)
@@ -48,6 +48,9 @@ if "--note" in sys.argv:
     pathlib.Path(sys.argv[2]).write_text("noted")
 else:
     assert "--since" not in sys.argv or pathlib.Path(sys.argv[2]).read_text() == "noted"
+    if (here / "slow").exists():
+        (here / "looking").touch()
+        time.sleep(1)
     left = here / "left"
     print(left.read_text() if left.exists() else "nothing is left behind")
     sys.exit(left.exists())
@@ -272,6 +275,16 @@ def test_an_interruption_waits_for_the_clean_up_and_tells_what_there_is(
     assert find_line(said, "interrupted", "make rehearse-kind")
     assert find_line(said, "not run", "make test-kind")
     assert find_line(said, "lose-auth", "local", "PASS")
+
+
+def test_ctrl_c_at_the_end_keeps_nobody_from_looking_for_leaks(tree: Tree) -> None:
+    (tree.here / "slow").touch()
+    with tree.start() as process:
+        wait_for((tree.here / "looking").exists)
+        os.killpg(process.pid, signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    check_the_end(tree, said)
 
 
 def test_before_a_note_was_taken_none_is_compared_with(tree: Tree) -> None:
