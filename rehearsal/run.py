@@ -127,6 +127,7 @@ class Run:
             make_stand_ins,
             (self.deployment.postgres_image, self.deployment.file_image),
             pull=self.deployment.image_pull_policy != "Never",
+            storage_class="" if self.deployment.storage_host_path else self.deployment.storage_class,
         )
         self.session: ClusterSession = open_session(wish)
         try:

@@ -37,6 +37,7 @@ class Wish:
         make_manifests: Kubernetes objects of a deployment, for `kind` and `containers`.
         images: the ones that values.yaml names, for `containers`.
         pull: whether an image that is not at hand may be pulled.
+        storage_class: that the claims ask for, "" for none, for `kind`.
     """
 
     level: str
@@ -45,6 +46,7 @@ class Wish:
     make_manifests: MakeManifests
     images: tuple[str, ...] = ()
     pull: bool = True
+    storage_class: str = ""
 
 
 class ClusterSession(Protocol):
@@ -107,7 +109,7 @@ def _open_kind(wish: Wish) -> ClusterSession:
         raise EnvironmentUnfit(
             f"the Python package {error.name} is missing", hint="make kind-kit; or pip install -e '.[kind]'"
         ) from error
-    return KindSession(find_kind_tools(), wish.make_manifests)
+    return KindSession(find_kind_tools(), wish.make_manifests, wish.storage_class)
 
 
 def _open_containers(wish: Wish) -> ClusterSession:

@@ -25,6 +25,7 @@ from rehearsal.clusters.kind_tools import KindTools, engine_environment
 from rehearsal.clusters.kubectl import Kubectl
 from rehearsal.clusters.kubernetes import KubernetesCluster, MakeManifests, Site, limit_proof
 from rehearsal.clusters.local_places import make_owned
+from rehearsal.clusters.storage_classes import stand_in
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, RehearsalError, WaitTimeout
 from rehearsal.interrupts import hold_interrupts
 from rehearsal.journal import JOURNAL, Journal, Redactor
@@ -143,6 +144,10 @@ class ThrowawayCluster(KindCluster):  # type: ignore[misc] # pytest-kind ships n
         except RehearsalError:
             return "unknown"
 
+    def stand_in(self, storage_class: str) -> str:
+        """A copy of the default StorageClass under that name; what was done, "" where there is one."""
+        return stand_in(self._make_kubectl("default"), storage_class)
+
     def load_docker_image(self, docker_image: str) -> None:
         """Carry an image of the engine into the node."""
         self._kind("load", "docker-image", "--name", self.name, docker_image)
@@ -205,19 +210,21 @@ class KindSession:
 
     Args:
         make_manifests: `chipster.manifests.make_stand_ins`.
+        storage_class: that values.yaml names, "" for none; the cluster gets one of that name.
     """
 
     level = "kind"
 
-    def __init__(self, tools: KindTools, make_manifests: MakeManifests) -> None:
+    def __init__(self, tools: KindTools, make_manifests: MakeManifests, storage_class: str = "") -> None:
         self._tools = tools
         self._make_manifests = make_manifests
+        self._storage_class = storage_class
         self._cluster: ThrowawayCluster | None = None
         self._usable = False
         self._folder: Path | None = None
         self._owner: tuple[Path, Redactor] | None = None
         self.description = f"kind: {tools.choice}"
-        self.does_not_prove = limit_proof(tools.workload_image)
+        self.does_not_prove = limit_proof(tools.workload_image, storage_class)
 
     def prepare(self, folder: Path, nonce: str, journal: Journal, shell: Shell) -> None:
         """The cluster, before the first rehearsal."""
@@ -237,6 +244,7 @@ class KindSession:
             kubectl=self._tools.kubectl,
             make_manifests=self._make_manifests,
             image=self._tools.workload_image,
+            storage_class=self._storage_class,
         )
         return KubernetesCluster(site, cluster.path / nonce[:20], nonce, journal, shell)
 
@@ -253,6 +261,8 @@ class KindSession:
         try:
             cluster.create()
             cluster.wait_for_system()
+            if self._storage_class and (said := cluster.stand_in(self._storage_class)):
+                journal.note(f"cluster: {said}")
             if self._tools.image_to_load:
                 cluster.load_docker_image(self._tools.image_to_load)
         except BaseException:

@@ -50,6 +50,7 @@ class Site:
         kubeconfig: the private one of a cluster that this run made.
         kubectl: absolute path of the binary.
         image: stands in for every image of values.yaml; "" for none.
+        storage_class: that values.yaml names; "" for none.
         make_manifests: see above.
         tries: how often a stream that can be repeated is tried.
         websockets: KUBECTL_REMOTE_COMMAND_WEBSOCKETS; None for kubectl's own default.
@@ -59,14 +60,20 @@ class Site:
     kubectl: Path
     make_manifests: MakeManifests
     image: str = ""
+    storage_class: str = ""
     tries: int = 3
     websockets: bool | None = None
 
 
-def limit_proof(image: str) -> tuple[str, ...]:
-    """What a PASS says nothing about, where that image stands in for those of values.yaml ("" for none)."""
-    stands_in = f"nothing about the images of values.yaml: {image} stands in for them"
-    return (*KubernetesCluster.does_not_prove, *([stands_in] if image else []))
+def limit_proof(image: str, storage_class: str = "") -> tuple[str, ...]:
+    """What a PASS says nothing about, where that image stands in for those of values.yaml ("" for none), and where
+    values.yaml names that StorageClass ("" for none): one of a throwaway node has the name alone in common with it."""
+    sentences = list(KubernetesCluster.does_not_prove)
+    if image:
+        sentences.append(f"nothing about the images of values.yaml: {image} stands in for them")
+    if storage_class:
+        sentences.append(f"nothing about your StorageClass {storage_class}: the node's own volumes stand in for its")
+    return tuple(sentences)
 
 
 class KubernetesCluster:
@@ -102,7 +109,7 @@ class KubernetesCluster:
         self._s3 = S3Pod(self._kubectl, self._reads, self._waits, self._guard, self.exec, self._ports.open, scratch)
         self._deployment: Deployment | None = None
         self._versions: dict[str, str] = {}
-        self.does_not_prove = limit_proof(site.image)
+        self.does_not_prove = limit_proof(site.image, site.storage_class)
         self._make_namespace(nonce, address.server)
 
     def _make_namespace(self, nonce: str, server: str) -> None:

@@ -10,6 +10,8 @@ import pytest
 from rehearsal.clusters.choosing import Wish, open_session
 from rehearsal.deployment import Deployment
 from rehearsal.errors import EnvironmentUnfit
+from rehearsal.options import Options
+from rehearsal.run import Run
 
 
 @pytest.fixture
@@ -54,3 +56,17 @@ def test_an_engine_without_kind_is_not_kind(bare_machine: Path) -> None:
     session = open_session(wish("auto"))
     assert session.level == "local"
     assert "auto: no kind kit, and kind and kubectl not on the PATH" in session.description
+
+
+@pytest.mark.parametrize(("also", "named"), [("", True), (", storageHostPath: /data", False)])
+def test_a_run_on_kind_says_that_the_class_of_values_yaml_is_not_proved(
+    bare_machine: Path, also: str, named: bool
+) -> None:
+    pytest.importorskip("pytest_kind", reason="the extra `kind` is not installed")
+    for name in ("docker", "kind", "kubectl"):
+        (bare_machine / name).write_text("#!/bin/sh\necho 28.0\n")
+        (bare_machine / name).chmod(0o755)
+    values = bare_machine / "values.yaml"
+    values.write_text(f"deployments: {{fileStorage: {{storageClassName: longhorn{also}}}}}")
+    with Run(Options(values=(values,), cluster="kind", runs=bare_machine / "runs")) as run:
+        assert any("your StorageClass longhorn" in said for said in run.session.does_not_prove) == named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 pytest.importorskip("pytest_kind", reason="the extra `kind` is not installed")
+
+from recorded_api import list_classes, make_class
 
 from rehearsal.clusters.kind import KindSession
 from rehearsal.clusters.kind_tools import KindTools
@@ -32,6 +35,14 @@ case "$1 $2" in
     "export logs") mkdir -p "${{@: -1}}"; cp $here/nodes "${{@: -1}}/nodes" ;;
 esac
 [ ! -e $here/$1 ] || source $here/$1
+"""
+
+PLAYED_KUBECTL = """#!/bin/bash
+case " $* " in
+    *" get storageclass "*) cat {here}/classes ;;
+    *" create "*) cat >{here}/created ;;
+    *) [ ! -e {here}/rollout ] || source {here}/rollout ;;
+esac
 """
 
 
@@ -78,7 +89,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     monkeypatch.setattr("rehearsal.clusters.kind._LATE", 0.3)
     kind, kubectl = played / "kind", played / "kubectl"
     kind.write_text(PLAYED.format(here=played, name=NAME))
-    kubectl.write_text(f"#!/bin/bash\n[ ! -e {played}/rollout ] || source {played}/rollout\n")
+    kubectl.write_text(PLAYED_KUBECTL.format(here=played))
     kind.chmod(0o755)
     kubectl.chmod(0o755)
     session = KindSession(KindTools(kind, kubectl, "node:1", "", None, "played"), lambda *_: [])
@@ -174,4 +185,44 @@ def test_without_a_kind_nothing_was_begun_and_nothing_is_left(scene: Scene) -> N
     with pytest.raises(EnvironmentUnfit, match="kind is not there"):
         scene.open()
     assert list(scene.private.iterdir()) == []
+    scene.session.close()
+
+
+def name_class(scene: Scene, monkeypatch: pytest.MonkeyPatch, *classes: dict[str, Any]) -> Any:
+    """A rehearsal whose values.yaml names `longhorn`, on a cluster that has these classes; what its cluster is told."""
+    (scene.played / "classes").write_text(json.dumps(list_classes(*classes)))
+    monkeypatch.setattr("rehearsal.clusters.kind.KubernetesCluster", lambda site, *_: site)
+    scene.session = KindSession(scene.session._tools, lambda *_: [], "longhorn")
+    return scene.session.open(scene.run / "rehearsal", NONCE, scene.journal, Shell(scene.journal))
+
+
+def test_the_class_of_values_yaml_is_stood_in_for_and_said_so(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = name_class(scene, monkeypatch, make_class("standard", default=True))
+    created = json.loads((scene.played / "created").read_text())
+    assert (created["metadata"]["name"], created["provisioner"]) == ("longhorn", "rancher.io/local-path")
+    notes = [str(line["message"]) for line in read_journal(scene.journal.path) if line["event"] == "note"]
+    assert "cluster: StorageClass longhorn of values.yaml is not in this throwaway cluster" in "\n".join(notes)
+    assert any("your StorageClass longhorn" in sentence for sentence in scene.session.does_not_prove)
+    assert site.storage_class == "longhorn"
+    scene.session.close()
+
+
+def test_one_that_the_cluster_has_is_not_made(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    name_class(scene, monkeypatch, make_class("standard", default=True), make_class("longhorn"))
+    assert not (scene.played / "created").exists()
+    assert "stands in for it" not in scene.journal.path.read_text()
+    assert any("your StorageClass longhorn" in sentence for sentence in scene.session.does_not_prove), "its name alone"
+    scene.session.close()
+
+
+def test_a_cluster_without_a_class_to_copy_goes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(EnvironmentUnfit, match="neither a StorageClass longhorn nor a default one"):
+        name_class(scene, monkeypatch, make_class("fast"))
+    assert scene.nodes == ""
+    assert scene.still_owned() == []
+
+
+def test_without_a_class_in_values_yaml_nothing_is_asked_or_said(scene: Scene) -> None:
+    scene.open()  # the played kubectl has no classes to tell
+    assert not any("StorageClass" in sentence for sentence in scene.session.does_not_prove)
     scene.session.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +255,19 @@ def test_a_class_that_the_cluster_does_not_have_is_told_before_anything_is_appli
     assert told.value.where == "values.yaml: deployments.fileStorage.storageClassName"
     assert f"--kubeconfig {scene.kubeconfig} -n {NAMESPACE} get storageclass; " in told.value.hint
     assert scene.kubectl_calls == []
+
+
+def test_what_stands_in_is_in_what_is_not_proved(scene: Scene, tmp_path: Path) -> None:
+    assert len(scene.cluster.does_not_prove) == 2
+    site = replace(scene.cluster._site, image="localhost/ours:1", storage_class="longhorn")
+    cluster = KubernetesCluster(
+        site, tmp_path / "scratch2", NONCE, scene.cluster._journal, scene.cluster._kubectl.shell
+    )
+    cluster._reads.close()
+    assert cluster.does_not_prove[2:] == (
+        "nothing about the images of values.yaml: localhost/ours:1 stands in for them",
+        "nothing about your StorageClass longhorn: the node's own volumes stand in for its",
+    )
 
 
 def test_secrets_go_by_standard_input_alone(scene: Scene, tmp_path: Path) -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from rehearsal.clusters.storage_classes import StorageClass, require_classes
+pytest.importorskip("kubernetes", reason="the extra `kind` is not installed")
+
+from recorded_api import list_classes, make_class
+
+from rehearsal.clusters.kubectl import Kubectl
+from rehearsal.clusters.storage_classes import KEY, StorageClass, require_classes, stand_in
 from rehearsal.deployment import Deployment
 from rehearsal.errors import EnvironmentUnfit
 from rehearsal.values import make_deployment, read_values
@@ -52,3 +60,63 @@ def test_directories_of_the_node_need_no_class(tmp_path: Path) -> None:
     require_classes(deploy(tmp_path, ON_NODE, OF_LONGHORN), [StorageClass("longhorn")], ASK)
     on_node = "deployments: {fileStorage: {storageClassName: longhorn, storageHostPath: /d}}"
     require_classes(deploy(tmp_path, ON_NODE, on_node), [], ASK)
+
+
+# -- stood in for -----------------------------------------------------------------------------------------------------
+
+
+class PlayedKubectl:
+    """Knows classes, and keeps what it is to make."""
+
+    def __init__(self, *classes: dict[str, Any]) -> None:
+        self.listed = list_classes(*classes)
+        self.made: list[Any] = []
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> SimpleNamespace:
+        if arguments == ("create", "-f", "-"):
+            self.made.append(json.loads(stdin))
+            return SimpleNamespace(stdout=b"storageclass.storage.k8s.io/longhorn created")
+        assert arguments == ("get", "storageclass", "-o", "json")
+        return SimpleNamespace(stdout=json.dumps(self.listed).encode())
+
+    def show(self, *arguments: str) -> str:
+        return " ".join(("kubectl", *arguments))
+
+
+def give(kubectl: PlayedKubectl, name: str) -> str:
+    return stand_in(cast(Kubectl, kubectl), name)
+
+
+def test_the_default_class_is_copied_under_the_name_and_is_the_only_default_one() -> None:
+    model = {**make_class("standard", default=True), "parameters": {"p": "q"}, "allowVolumeExpansion": True}
+    kubectl = PlayedKubectl(make_class("fast"), model)
+    assert give(kubectl, "longhorn") == (
+        "StorageClass longhorn of values.yaml is not in this throwaway cluster: a copy of standard "
+        "(provisioner rancher.io/local-path) stands in for it"
+    )
+    assert kubectl.made == [
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {"name": "longhorn", "labels": {"app.kubernetes.io/managed-by": "chipster-rehearsal"}},
+            "provisioner": "rancher.io/local-path",
+            "reclaimPolicy": "Delete",
+            "volumeBindingMode": "WaitForFirstConsumer",
+            "parameters": {"p": "q"},
+            "allowVolumeExpansion": True,
+        }
+    ]
+
+
+def test_a_class_that_is_there_is_left_alone() -> None:
+    kubectl = PlayedKubectl(make_class("standard", default=True))
+    assert give(kubectl, "standard") == ""
+    assert kubectl.made == []
+
+
+def test_no_default_class_is_one_clear_error() -> None:
+    kubectl = PlayedKubectl(make_class("fast"))
+    with pytest.raises(EnvironmentUnfit, match="neither a StorageClass longhorn nor a default one") as told:
+        give(kubectl, "longhorn")
+    assert (told.value.where, told.value.hint) == (f"values.yaml: {KEY}", "kubectl get storageclass")
+    assert kubectl.made == []
