@@ -38,9 +38,10 @@ class TroubleClock:
 
     def is_hopeless(self, pod: PodState, now: float) -> bool:
         """Whether what keeps the pod from getting ready has come to stay; asked at every look."""
-        verdicts = dict(self._judge(pod, now))
-        self._since = {key: since for key, since in self._since.items() if key[0] != pod.uid or key[1] in verdicts}
-        return any(verdicts.values())
+        verdicts = list(self._judge(pod, now))
+        troubles = [trouble for trouble, _ in verdicts]
+        self._since = {key: since for key, since in self._since.items() if key[0] != pod.uid or key[1] in troubles}
+        return any(stays for _, stays in verdicts)
 
     def _judge(self, pod: PodState, now: float) -> Iterator[tuple[str, bool]]:
         """Each trouble that the pod is in, and whether it stays; none of a pod that is on its way out anyway."""

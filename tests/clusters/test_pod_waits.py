@@ -219,6 +219,19 @@ def test_a_log_is_told_by_its_last_lines(start: Start) -> None:
     assert "line 80" not in told.what
 
 
+def test_two_containers_that_end_are_each_judged(start: Start) -> None:
+    """The second has been in its back-off since before this wait, and hides nothing of the first."""
+
+    def play(second: float) -> list[ApiObject]:
+        ends = container("postgresql", back_off(40), restarts=min(int(second // 10), 3), ended=1)
+        waits = container("exporter", back_off(160), restarts=5, ended=1)
+        return [make_pod("db-0", "Running", not_ready("postgresql"), {"containerStatuses": [ends, waits]})]
+
+    pods = PlayedPods(lambda second: play(second) if second > 3 else [])
+    wait(start, pods)
+    assert 30 <= pods.passed < 32
+
+
 def test_an_init_container_that_fails_is_the_one_that_is_named(start: Start) -> None:
     def play(second: float) -> list[ApiObject]:
         restarts = min(int(second // 10), 4)
