@@ -309,7 +309,8 @@ def test_a_server_that_ends_says_what_it_said_and_the_next_opening_makes_another
     scene.done.clear()
     with pod.serve(storage, IMAGES, to_write=False):
         assert read(scene.inside) == {KEY: b"a line\n"}
-    assert scene.done[:3] == ["guard: serve S3", "kubectl delete", "kubectl apply"]
+    guarded = ["guard: serve S3", "kubectl delete", "guard: make the S3 server's pod anew", "kubectl apply"]
+    assert scene.done[:4] == guarded
 
 
 def test_an_image_that_cannot_be_had_says_what_to_do(scene: Scene, storage: Path, tmp_path: Path) -> None:
