@@ -78,8 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RehearsalError as error:
         print(f"rehearsal: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\nrehearsal: interrupted; what it had created was removed", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        left = "; ".join(getattr(error, "__notes__", ()))
+        print(f"\nrehearsal: interrupted; {left or 'what it had created was removed'}", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

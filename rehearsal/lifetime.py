@@ -7,8 +7,9 @@ rehearsal of the proof is the very same thing as an admin's.
 from __future__ import annotations
 
 import secrets
+import shlex
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rehearsal.chipster.seeding import Seed
@@ -22,6 +23,7 @@ from rehearsal.record import Trouble, read_record, write_record
 from rehearsal.roles import Cluster, Store
 from rehearsal.shell import Shell
 from rehearsal.stores import open_store
+from rehearsal.verdicts import CLEAN_UP
 
 
 def own_ourselves(journal: Journal) -> None:
@@ -45,14 +47,29 @@ def close_cluster(cluster: Cluster, folder: Path, journal: Journal) -> None:
     journal.forgive()
     try:
         # a first Ctrl-C waits until everything is removed; who types a second one leaves the rest to `clean`
-        with hold_interrupts(patience=1), journal.step("clean up"):
+        with hold_interrupts(patience=1), journal.step(CLEAN_UP):
             cluster.close()
     except RehearsalError as error:
-        record = read_record(folder)
-        record.troubles.append(
-            Trouble(phase="clean up", message=error.what, where=error.where, hint=error.hint or "rehearsal clean")
-        )
-        write_record(folder, record)
+        _note_left(folder, error.what, error.where, error.hint)
+    except OSError as error:
+        _note_left(folder, f"not everything is removed: {error}")
+    except BaseException as error:
+        # Who typed Ctrl-C twice, and a fault of ours: a rehearsal that left something behind must never say PASS.
+        with suppress(RehearsalError):
+            _note_left(folder, f"not everything is removed: {str(error) or type(error).__name__}")
+        error.add_note(f"something may be left: {hint_clean(folder.parent.parent)}")
+        raise
+
+
+def _note_left(folder: Path, what: str, where: str = "", hint: str = "") -> None:
+    record = read_record(folder)
+    record.troubles.append(Trouble(phase=CLEAN_UP, message=what, where=where, hint=hint or "rehearsal clean"))
+    write_record(folder, record)
+
+
+def hint_clean(runs: Path) -> str:
+    """The command that removes what dead runs left below `runs`."""
+    return f"rehearsal clean --runs {shlex.quote(str(runs))}"
 
 
 def seeded_stores(seed: Seed, show_values: bool = False) -> Callable[[StoreSpec, Cluster, Path, Journal], Store]:

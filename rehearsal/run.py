@@ -40,7 +40,7 @@ from rehearsal.scenario import Scenario
 from rehearsal.shell import Shell
 from rehearsal.site_commands import SiteCommand
 from rehearsal.values import make_deployment, read_values, redact_values
-from rehearsal.verdicts import Verdict, weigh, worst
+from rehearsal.verdicts import CLEAN_UP, Verdict, weigh, worst
 
 SHARED = ".shared"
 """Folder of what the rehearsals of a run share, where they go on side by side."""
@@ -60,7 +60,7 @@ class Performed:
     @property
     def outcome(self) -> Verdict:
         """A caught control counts as PASS; see `verdicts.weigh`."""
-        return weigh(self.report.verdict, self.report.control)
+        return weigh(self.report.verdict, self.report.control, self.report.findings)
 
 
 def _new_run_id() -> str:
@@ -171,7 +171,7 @@ class Run:
     def _note_trouble(self, performed: Performed, trouble: RehearsalError) -> None:
         """Into the record of a rehearsal that is over, and its reports again."""
         record = read_record(performed.folder)
-        _add_trouble(record, "clean up", trouble)
+        _add_trouble(record, CLEAN_UP, trouble)
         write_record(performed.folder, record)
         judgement = judge(record, performed.folder)
         performed.report = write_reports(performed.folder, record, judgement, redactor=self._redactor)

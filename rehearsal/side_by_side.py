@@ -110,8 +110,13 @@ def _receive(run: Run, child: _Child) -> Performed:
 
 def _interrupt(active: Sequence[_Child]) -> None:
     """End the children and wait for their clean-up, also when Ctrl-C comes a second time; a third one leaves them."""
-    with hold_interrupts(patience=1):
-        for child in active:
-            child.process.terminate()
-        for child in active:
-            child.process.join()
+    try:
+        with hold_interrupts(patience=1):
+            for child in active:
+                child.process.terminate()
+            for child in active:
+                child.process.join()
+    except KeyboardInterrupt as error:
+        if any(child.process.is_alive() for child in active):
+            error.add_note("rehearsals still clean up behind themselves; then: rehearsal clean")
+        raise

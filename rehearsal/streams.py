@@ -118,7 +118,7 @@ class Pump(threading.Thread):
                 continue
             self._meter.add(rest[:count])
             rest = rest[count:]
-        return not self._cancelled.is_set()
+        return not rest  # all of it arrived, also when the command ended meanwhile: its source is asked once more
 
     def cancel(self) -> None:
         """Stop at the next chance; a source that blocks is left to its (daemon) thread."""

@@ -150,10 +150,13 @@ def _decode(block: bytes, position: int) -> _Header:
     if block[257:262] == b"ustar" and block[156] and (block[345] == 0 or block[262] == 0x20):
         try:
             if int(block[148:154], 8) == sum(block) - sum(block[148:156]) + 256:
+                size = int(block[124:135], 8)  # int() takes a sign, too
+                if size < 0:
+                    raise StreamError(f"a tar header with a negative size before byte {position}")
                 return _Header(
                     _text(block[:100]).rstrip("/"),
                     int(block[100:107], 8),
-                    int(block[124:135], 8),
+                    size,
                     int(block[136:147], 8),
                     block[156:157],
                     _text(block[157:257]),

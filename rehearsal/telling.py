@@ -91,7 +91,9 @@ def tell_outcome(performed: Performed) -> str:
     if control is None:
         word, remark = str(report.verdict), report.title
     elif control.caught:
-        word, remark = "CAUGHT", f"{report.verdict} by {control.expects_check}: {control.expects_subject}"
+        word = "CAUGHT" if performed.outcome is Verdict.PASS else str(performed.outcome)
+        remark = f"{report.verdict} by {control.expects_check}: {control.expects_subject}"
+        remark += "" if performed.outcome is Verdict.PASS else "; but something is left behind"
     else:
         word = "NOT CAUGHT"
         remark = f"{report.verdict}, wanted a FAIL of {control.expects_check}: {control.expects_subject}"

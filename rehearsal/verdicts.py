@@ -111,12 +111,17 @@ class Judgement(BaseModel):
     """None: nobody lost anything, or nothing can be said."""
 
 
-def weigh(verdict: Verdict, control: ControlOutcome | None) -> Verdict:
+CLEAN_UP = "clean up"
+"""The phase in which a rehearsal removes what it created; also the subject of the finding that it could not."""
+
+
+def weigh(verdict: Verdict, control: ControlOutcome | None, findings: Iterable[Finding]) -> Verdict:
     """What a rehearsal means for its run.
 
     A control that was caught is as it should be. One that was not says nothing about the backup, but that our proof
-    does not prove: INCONCLUSIVE.
+    does not prove: INCONCLUSIVE. So is one that left something behind, whatever caught it.
     """
     if control is None:
         return verdict
-    return Verdict.PASS if control.caught else Verdict.INCONCLUSIVE
+    left = any(one.subject == CLEAN_UP and one.verdict is not Verdict.PASS for one in findings)
+    return Verdict.PASS if control.caught and not left else Verdict.INCONCLUSIVE

@@ -75,7 +75,7 @@ def declare_verify_options(add: Callable[..., Any]) -> None:
         type=read_percent,
         default=100.0,
         metavar="N%",
-        help="open only so many percent of the files, picked by a hash of the path (default: 100%%)",
+        help="open every dump, and of the files only so many percent, picked by a hash of the path (default: 100%%)",
     )
     add("--jobs", type=_read_jobs, default=2, metavar="N", help="threads that read and hash (default: 2)")
     add("--as-of", type=_read_instant, metavar="INSTANT", help="count ages to that moment (default: now)")

@@ -217,13 +217,15 @@ class _Reader:
         yield self._found
 
     def _choose(self) -> Iterator[Package]:
-        portion = self._portion
+        """The sample: every dump, for all of a database is in that one file, the first file, and so many percent."""
+        portion, is_first = self._portion, True
         for item in walk_packages(portion.place, portion.name, portion.objects):
             if self._stop.is_set():
                 return
             if isinstance(item, Stray):
                 self._found.strays.append((item.key, item.what))
-            elif is_in_sample(item.path, self._percent):
+            elif is_first or portion.name.is_database or is_in_sample(item.path, self._percent):
+                is_first = False
                 yield item
             else:
                 self._found.packages.append(FoundPackage(item.path, item.size))

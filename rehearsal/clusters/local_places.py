@@ -179,7 +179,8 @@ def remove_tree(folder: Path) -> None:
     def open_up(function: Callable[..., Any], path: str, _: object) -> None:
         parent = Path(path).parent
         try:
-            for closed in (parent, Path(path)):
+            # never what the tree lies in: that is everybody's, such as /dev/shm
+            for closed in (Path(path),) if Path(path) == folder else (parent, Path(path)):
                 if stat.S_ISDIR(closed.lstat().st_mode):
                     closed.chmod(0o700)
             if function in (os.open, os.scandir, os.lstat):

@@ -70,7 +70,7 @@ def _judge_rehearsal(folder: Path, write: bool) -> Verdict:
         print(f"  its record is of schema version {record.schema_version}, by release {record.tool_version}")
     if write:
         print(f"  written: {folder / 'report.html'}: {write_reports(folder, record, judgement).verdict}")
-    return weigh(judgement.verdict, judgement.control)
+    return weigh(judgement.verdict, judgement.control, judgement.findings)
 
 
 def _tell_judgement(scenario: str, judgement: Judgement) -> None:

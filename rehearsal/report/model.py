@@ -228,7 +228,7 @@ class Report(_Part):
     @property
     def as_wanted(self) -> bool:
         """A rehearsal proper that passed, or a control that was caught."""
-        return weigh(self.verdict, self.control) is Verdict.PASS
+        return weigh(self.verdict, self.control, self.findings) is Verdict.PASS
 
 
 def group_untold(report: Report) -> dict[str, tuple[Finding, ...]]:

@@ -90,7 +90,7 @@ def build_summary(run_id: str, reports: Sequence[Report], *, tidy: bool = True) 
     controls = [report.control.caught for report in reports if report.control]
     return RunSummary(
         run_id=run_id,
-        verdict=worst([*left, *(weigh(report.verdict, report.control) for report in reports)]),
+        verdict=worst([*left, *(weigh(report.verdict, report.control, report.findings) for report in reports)]),
         headline=_word_headline(reports),
         clusters=_unique([report.cluster for report in reports]),
         started=min((report.started for report in reports), default=""),

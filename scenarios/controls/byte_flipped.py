@@ -12,5 +12,5 @@ SCENARIO = Scenario(
     loss=DELETE_CLAIMS,
     method=KubectlCopy(),
     tampering=REGISTRY["one file's byte flipped"],
-    expects=Expectation(check="files", subject="file-storage-0"),
+    expects=Expectation(check="files", subject="file-storage-"),
 )

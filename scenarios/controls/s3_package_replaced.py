@@ -12,5 +12,5 @@ SCENARIO = Scenario(
     loss=DELETE_CLAIMS,
     method=BuiltinS3(),
     tampering=REGISTRY["a package with other bytes of the same size"],
-    expects=Expectation(check="set-contents", subject="file-storage-0"),
+    expects=Expectation(check="set-contents", subject="file-storage-"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -473,9 +474,21 @@ def test_a_sample_says_so_and_reads_less(tmp_path: Path) -> None:
     assert again.packages_read == found.packages_read
 
 
-def test_a_sample_of_nothing_is_not_green(server: Server) -> None:
+def test_the_smallest_sample_opens_each_dump_and_a_file_of_each_backup(tmp_path: Path) -> None:
+    server = Server(tmp_path, files=200)
+    server.back_up(1)
     found = verify(server, sample_percent=0.0001)
-    assert found.packages_read == 0 and found.verdict is Verdict.INCONCLUSIVE
+    assert (found.packages_read, found.verdict) == (3 + 1, Verdict.PASS)
+
+
+def test_a_destroyed_dump_is_found_by_the_smallest_sample(server: Server) -> None:
+    (tar,) = server.folder_of(server.latest("auth-db-backup")).rglob("*.tar")
+    with tarfile.open(tar) as packed:
+        (name,) = (member.name for member in packed if member.isfile())
+    edit_tar(tar, name, flip)
+    found = verify(server, sample_percent=0.0001)
+    assert found.verdict is Verdict.FAIL
+    assert not green(found, "restorable")
 
 
 def test_a_sample_still_finds_missing_packages_and_wrong_sizes(tmp_path: Path) -> None:

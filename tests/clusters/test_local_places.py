@@ -102,3 +102,22 @@ def test_a_tree_is_removed_without_following_links(tmp_path):
     with pytest.raises(Refused):
         remove_tree(tmp_path / "link")
     assert (tmp_path / "outside" / "f").read_text() == "keep"
+
+
+def test_what_a_tree_lies_in_keeps_its_mode_when_it_cannot_be_removed(tmp_path, monkeypatch):
+    """Owned folders lie directly in /dev/shm and /tmp, and root may change those, too."""
+    everybodys = tmp_path / "shm"
+    tree = everybodys / "rehearsal-0123"
+    tree.mkdir(parents=True)
+    everybodys.chmod(0o1777)
+    remove = os.rmdir
+
+    def refuse(path, *arguments, **options):
+        if os.fspath(path).endswith("rehearsal-0123"):
+            raise OSError(39, "Directory not empty")
+        remove(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "rmdir", refuse)
+    with pytest.raises(EnvironmentUnfit, match="cannot remove it"):
+        remove_tree(tree)
+    assert everybodys.stat().st_mode & 0o7777 == 0o1777
