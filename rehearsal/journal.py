@@ -2,7 +2,7 @@
 
 It serves three readers: the person who wants to know how far a dead run came, `rehearsal clean`, which removes only
 what a journal says the run owned, and whoever watches (a listener gets every line as it is written). Secrets are taken
-out here, at the one place every line passes, and again nowhere else.
+out of free text here, at the one place every line passes, and again nowhere else.
 """
 
 from __future__ import annotations
@@ -25,6 +25,16 @@ JOURNAL = "journal.jsonl"
 _MASK = "[redacted]"
 _SHORTEST_SECRET = 4
 _TAIL = 1 << 20
+_FACTS: Mapping[str, frozenset[str]] = {
+    "owned": frozenset({"kind", "name", "nonce", "start_time", "boot_id", "engine", "server", "kubeconfig", "binary"}),
+    "gone": frozenset({"kind", "name"}),
+    "phase": frozenset({"state"}),
+    "command": frozenset({"sent", "received"}),
+    "verdict": frozenset({"verdict", "outcome"}),
+}
+"""By event, the fields that a reader acts on: made by us, never from a secret, they stay even where they read like one.
+
+`clean` finds what a run owned by them; a password may be part of the path."""
 
 Listener = Callable[[Mapping[str, Any]], None]
 
@@ -97,6 +107,8 @@ class Journal:
     def write(self, event: str, **fields: Any) -> None:
         """Append one line. `event` is a short noun: `phase`, `command`, `owned`, `note`, `error`, …
 
+        Secrets are taken out of every field but those that name an owned thing, a state, a digest or a verdict.
+
         Raises:
             EnvironmentUnfit: the disk is full; the rehearsal cannot go on without its journal.
         """
@@ -105,7 +117,10 @@ class Journal:
             "t": round(time.monotonic() - self._started, 3),
             "phase": self.phase,
             "event": event,
-            **self.redactor.clean_value(fields),
+            **{
+                key: value if key in _FACTS.get(event, ()) else self.redactor.clean_value(value)
+                for key, value in fields.items()
+            },
         }
         text = json.dumps(line, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace") + b"\n"
         with self._lock:

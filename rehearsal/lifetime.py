@@ -50,20 +50,21 @@ def close_cluster(cluster: Cluster, folder: Path, journal: Journal) -> None:
         with hold_interrupts(patience=1), journal.step(CLEAN_UP):
             cluster.close()
     except RehearsalError as error:
-        _note_left(folder, error.what, error.where, error.hint)
+        _note_left(folder, journal, error.what, error.where, error.hint)
     except OSError as error:
-        _note_left(folder, f"not everything is removed: {error}")
+        _note_left(folder, journal, f"not everything is removed: {error}")
     except BaseException as error:
         # Who typed Ctrl-C twice, and a fault of ours: a rehearsal that left something behind must never say PASS.
         with suppress(RehearsalError):
-            _note_left(folder, f"not everything is removed: {str(error) or type(error).__name__}")
+            _note_left(folder, journal, f"not everything is removed: {str(error) or type(error).__name__}")
         error.add_note(f"something may be left: {hint_clean(folder.parent.parent)}")
         raise
 
 
-def _note_left(folder: Path, what: str, where: str = "", hint: str = "") -> None:
+def _note_left(folder: Path, journal: Journal, what: str, where: str = "", hint: str = "") -> None:
     record = read_record(folder)
-    record.troubles.append(Trouble(phase=CLEAN_UP, message=what, where=where, hint=hint or "rehearsal clean"))
+    message = journal.redactor.clean(what)
+    record.troubles.append(Trouble(phase=CLEAN_UP, message=message, where=where, hint=hint or "rehearsal clean"))
     write_record(folder, record)
 
 

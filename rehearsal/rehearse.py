@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from rehearsal.heartbeats import beating, read_heartbeat
 from rehearsal.journal import Journal, now
 from rehearsal.performance import Hook, Performance, Setting
 from rehearsal.record import START_SERVICES, LossProof, MarkState, Record, SetRemarkState, StoreRecord, write_record
+from rehearsal.record_redaction import clean_record
 from rehearsal.roles import SETTLED, Cluster, Mark, Stage, Store
 from rehearsal.scenario import Scenario
 from rehearsal.stores.line_files import LineWriter
@@ -210,7 +211,7 @@ def rehearse(scenario: Scenario, cluster: Cluster, folder: Path, setting: Settin
         reserve.unlink(missing_ok=True)
         _remove_private(performance.stage.private, journal)
         record.finished = now()
-        write_record(folder, _cleaned(record, journal))
+        write_record(folder, clean_record(record, journal.redactor))
         try:
             cluster.collect_logs(folder / "logs")
         except Exception as error:  # noqa: BLE001 - logs are a help, never a reason to lose the record
@@ -242,9 +243,3 @@ def _reserve_room(folder: Path) -> Path:
             hint=f"df -h {folder}; or give --runs DIR on another disk",
         ) from error
     return reserve
-
-
-def _cleaned(record: Record, journal: Journal) -> Record:
-    """The record with every secret taken out; nothing of it should hold one, and nothing is left to chance."""
-    data: Mapping[str, object] = journal.redactor.clean_value(record.model_dump(mode="json"))
-    return Record.model_validate(data)

@@ -107,3 +107,19 @@ def test_progress_is_shown_and_not_kept(tmp_path: Path) -> None:
     assert seen == ["1 MB [redacted]"]
     assert read_journal(journal.path) == []
     journal.close()
+
+
+def test_what_is_owned_is_named_as_it_is_whatever_the_password(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl", Redactor(["chipster", "name", "kind", "state", "started"]))
+    marks = {"nonce": "chipster-1", "kubeconfig": "/chipster-tmp/k", "engine": "unix:///chipster"}
+    journal.own("kind-cluster", "/chipster-tmp/x", **marks, label="chipster says")
+    journal.disown("kind-cluster", "/chipster-tmp/x")
+    with journal.step("seed"):
+        journal.note("chipster", path="/chipster-tmp")
+    journal.close()
+    owned, gone, started, note, _ = read_journal(journal.path)
+    assert {key: owned[key] for key in marks} == marks
+    assert (owned["kind"], owned["name"]) == (gone["kind"], gone["name"]) == ("kind-cluster", "/chipster-tmp/x")
+    assert owned["label"] == "[redacted] says"
+    assert started["state"] == "started"
+    assert (note["message"], note["path"]) == ("[redacted]", "/[redacted]-tmp")
