@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from rehearsal.builtin_backup.scratch import scratch_folder
 from rehearsal.errors import CommandFailed, RehearsalError
 from rehearsal.launch import Process
 from rehearsal.roles import Coordinates, Stage
@@ -62,10 +63,13 @@ class SiteCommand:
         Raises:
             RehearsalError: it could not be run, or ended with a status other than 0.
         """
-        password_file = self.run_folder / ".pgpass"
         output = stage.logs / f"{self.option.lstrip('-')}.out"
         try:
             with ExitStack() as open_ways:
+                # Not in the run's folder, which is kept and carried away, and where a killed run would leave it:
+                # this one `rehearsal clean` knows by the journal.
+                private = open_ways.enter_context(scratch_folder(self.shell.journal, need=1))
+                password_file = private / "pgpass"
                 environment = self._environment(stage, open_ways, password_file)
                 self.shell.run(
                     Process(("bash", "-c", self.command), env=environment),
@@ -79,8 +83,6 @@ class SiteCommand:
                 where=self.option,
                 hint=f"read {output}; every REHEARSAL_* variable it got is described in docs/site-commands.md",
             ) from error
-        finally:
-            password_file.unlink(missing_ok=True)
 
     def _environment(self, stage: Stage, open_ways: ExitStack, password_file: Path) -> dict[str, str]:
         places: list[Coordinates] = []

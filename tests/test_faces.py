@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from rehearsal.waiting import wait_until
+
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "Correct-h0rse/battery"
 
@@ -147,7 +149,27 @@ def test_the_sites_commands_get_their_environment(passed: tuple[Path, subprocess
             "REHEARSAL_RUN_DIR",
             "auth.sql",
         ]
-    assert not (folder / ".pgpass").exists()
+    assert not list(folder.rglob("*pgpass*"))
+
+
+def test_a_run_killed_during_the_sites_command_leaves_passwords_to_clean_alone(tmp_path: Path) -> None:
+    values, where = tmp_path / "values.yaml", tmp_path / "where"
+    values.write_text("databases: {auth: {password: the-real-one-of-auth}}\n")
+    site = f'grep -q the-real-one-of-auth "$PGPASSFILE" && echo "$PGPASSFILE" >{where}; sleep 60'
+    words = ["run", "lose-auth", "--cluster", "local", "--runs", str(tmp_path / "runs"), "--values", str(values)]
+    process = subprocess.Popen(command(*words, "--after-backup", site), cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: where.is_file() and where.read_text() != "", 60.0, "the site's command")
+    finally:
+        process.kill()
+        process.wait(timeout=30)
+    password_file = Path(where.read_text().strip())
+    assert password_file.is_file()
+    kept = [path for path in (tmp_path / "runs").rglob("*") if path.is_file() and not path.is_symlink()]
+    assert not [path for path in kept if b"the-real-one-of-auth" in path.read_bytes()], "what people carry away"
+    cleaned = run("clean", "--runs", str(tmp_path / "runs"))
+    assert cleaned.returncode == 0, cleaned.stdout
+    assert not password_file.exists()
 
 
 def test_no_secret_is_left_in_any_file_or_output(passed: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
