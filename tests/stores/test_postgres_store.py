@@ -25,6 +25,7 @@ from rehearsal.stores.large_objects import write_large_object_lines
 from rehearsal.stores.postgres import PostgresStore
 from rehearsal.stores.sessions import connect, share_snapshot, spread
 from rehearsal.stores.tables import find_tables
+from rehearsal.waiting import wait_until
 
 ONE = "aaaaaaaa-0000-0000-0000-000000000001"
 
@@ -47,10 +48,20 @@ def test_a_mark_is_repeated_through_one_session_and_the_last_one_stays(
         write("1")
         assert store.read_mark("heartbeat") == "1", "committed at once: a dump that begins now has it"
         assert write("2").place == "rehearsal_extras.mark"
-        with server.connect(copy) as other:
-            query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-            assert other.execute(query.encode()).fetchone() == (2,)
-    assert store.read_mark("heartbeat") == "2"
+        with server.connect(copy) as asking:
+
+            def see_others() -> list[Any]:
+                query = """SELECT pid, query LIKE 'INSERT INTO rehearsal_extras.mark %' FROM pg_stat_activity
+                    WHERE datname = current_database() AND backend_type = 'client backend'
+                    AND pid <> pg_backend_pid()"""
+                return asking.execute(query.encode()).fetchall()
+
+            # the reader's session ends a moment after its connection
+            wait_until(lambda: len(see_others()) == 1, 10.0, "the end of the other sessions", see_others)
+            ((writer, _),) = see_others()
+            write("3")
+            assert see_others() == [(writer, True)]
+    assert store.read_mark("heartbeat") == "3"
     assert store.read_mark("nonce") is None
 
 
