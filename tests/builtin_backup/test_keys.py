@@ -1,4 +1,5 @@
 import os
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -161,13 +162,40 @@ def test_a_home_too_deep_for_sockets_is_refused(shell, tmp_path):
     assert list(deep.iterdir()) == []
 
 
-def test_secrets_are_in_no_journal_argument_or_environment(shell, tmp_path):
+@pytest.fixture
+def started(tmp_path, monkeypatch):
+    """A folder where gpg, gpgconf and gpg-agent each leave arguments and environment when they start, as `NAME.PID`.
+
+    An agent closes its /proc to everybody but root once it runs.
+    """
+    folder, tools = tmp_path / "started", tmp_path / "tools"
+    folder.mkdir()
+    tools.mkdir()
+    listed = subprocess.run(["gpgconf", "--list-components"], capture_output=True, text=True, check=True).stdout
+    agent = next(line.split(":")[2] for line in listed.splitlines() if line.startswith("gpg-agent:"))
+    commands = {
+        "gpg": f"{shutil.which('gpg')} --agent-program {tools}/gpg-agent",
+        "gpgconf": shutil.which("gpgconf"),
+        "gpg-agent": agent,
+    }
+    for name, command in commands.items():
+        noting = f"cat /proc/$$/cmdline /proc/$$/environ >{folder}/{name}.$$"
+        (tools / name).write_text(f'#!/bin/sh\n{noting} && exec {command} "$@"\n')
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    return folder
+
+
+def test_secrets_are_in_no_journal_argument_or_environment(shell, started):
     with Keyring(shell, passphrase=SecretStr(PHRASE)) as keyring:
         secret = keyring.export_secret(keyring.generate("Somebody", protected=True))
         process = keyring.process("--decrypt")
         assert PHRASE not in repr(process)
-        (agent,) = agents(Path(process.argv[2]))
-        assert PHRASE.encode() not in Path(f"/proc/{agent}/environ").read_bytes()
+        assert len(agents(Path(process.argv[2]))) == 1
+    noted = {file.name: file.read_bytes() for file in started.iterdir()}
+    assert {name.partition(".")[0] for name in noted} == {"gpg", "gpgconf", "gpg-agent"}
+    assert all(process.argv[2].encode() in words and b"\0PATH=" in words for words in noted.values())
+    assert [name for name, words in noted.items() if PHRASE.encode() in words] == []
     text = shell.journal.path.read_text()
     assert PHRASE not in text
     assert all(line.decode() not in text for line in secret.splitlines()[2:-1] if line)
