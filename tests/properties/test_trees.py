@@ -13,9 +13,11 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from examples import few
 from hypothesis import event, given, note
@@ -122,18 +124,29 @@ def mutations(draw: st.DrawFn, tree: dict[bytes, Entry]) -> Mutation:
     return Mutation(kind, path, lambda place: CHANGES[kind](place, entry))
 
 
-def change_content(place: bytes, entry: Entry) -> None:
+@contextmanager
+def open_for_change(place: bytes, mode: int) -> Iterator[BinaryIO]:
+    """A file whose content alone changes: its owner may have to open it first, and writing takes setuid off."""
+    os.chmod(place, mode | 0o200)
     with open(place, "r+b") as stream:
+        yield stream
+    os.chmod(place, mode)
+
+
+def change_content(place: bytes, entry: Entry) -> None:
+    with open_for_change(place, entry.mode) as stream:
         stream.write(bytes([entry.content[0] ^ 1]))
 
 
 def append(place: bytes, entry: Entry) -> None:
-    with open(place, "ab") as stream:
+    with open_for_change(place, entry.mode) as stream:
+        stream.seek(0, os.SEEK_END)
         stream.write(b"\0")
 
 
 def truncate(place: bytes, entry: Entry) -> None:
-    os.truncate(place, len(entry.content) - 1)
+    with open_for_change(place, entry.mode) as stream:
+        stream.truncate(len(entry.content) - 1)
 
 
 def change_mode(place: bytes, entry: Entry) -> None:
