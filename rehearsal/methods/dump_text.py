@@ -2,7 +2,8 @@
 
 A dump that comes back from a site's own backup system is untrusted: psql obeys `\\!` and `\\i` wherever they stand
 outside a literal. Large objects, rows and functions never begin a line with a backslash outside COPY data, so any
-such line but pg_dump's own is refused. Source: psql's reference, "Meta-Commands"; pg_dump's notes on `\\restrict`.
+such line but pg_dump's own is refused. A meta-command further inside a line is not seen (docs/levels.md).
+Source: psql's reference, "Meta-Commands"; pg_dump's notes on `\\restrict`.
 """
 
 from __future__ import annotations
