@@ -18,7 +18,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rehearsal.clusters.kind_tools import engine_environment
+from rehearsal.clusters.kind_tools import engine_environment, name_engine
 from rehearsal.clusters.local_places import read_nonce
 from rehearsal.errors import CommandFailed, EnvironmentUnfit, Refused, WaitTimeout
 from rehearsal.journal import Journal
@@ -50,6 +50,11 @@ def remove_kind_cluster(owned: Owned) -> bool:
     folder = Path(str(owned.marks.get("kubeconfig", ""))).parent
     if found is None or folder.name != f"rehearsal-kind-{found[1]}":
         raise Refused("its name and its private folder are not of the form that a run gives")
+    # Another engine has no such node and would be believed; then nobody knew any more of the one that has.
+    made_by = owned.marks.get("engine")
+    if made_by is not None and made_by != name_engine():
+        there, here = made_by or "this machine's own engine, without DOCKER_HOST", name_engine() or "this machine's own"
+        raise Refused(f"it was made with {there}, and {here} is asked now", hint=f"{made_by} rehearsal clean".strip())
     with _asking() as shell:
         nodes = _list_nodes(shell, owned.name)
         if nodes:

@@ -93,7 +93,13 @@ def private(tmp_path: Path) -> Path:
 
 
 def write_run(
-    runs: Path, private: Path, scenario: str = "lose-auth", *, cluster: str = NAME, with_cluster: bool = True
+    runs: Path,
+    private: Path,
+    scenario: str = "lose-auth",
+    *,
+    cluster: str = NAME,
+    with_cluster: bool = True,
+    engine: str | None = None,
 ) -> Path:
     """The journal of a dead rehearsal on kind, as kind.py and kubernetes.py write it."""
     journal = Journal(runs / "run-1" / scenario / "journal.jsonl")
@@ -101,7 +107,8 @@ def write_run(
     kubeconfig = str(private / "kubeconfig")
     if with_cluster:
         journal.own("directory", str(private), nonce=NONCE)
-        journal.own("kind-cluster", cluster, binary="/nowhere/kind", kubeconfig=kubeconfig)
+        marks = {"binary": "/nowhere/kind", "kubeconfig": kubeconfig}
+        journal.own("kind-cluster", cluster, **marks, **({} if engine is None else {"engine": engine}))
     journal.own("namespace", f"rehearsal-{scenario}", server="https://127.0.0.1:1", kubeconfig=kubeconfig, nonce=NONCE)
     journal.close()
     return journal.path
@@ -125,6 +132,28 @@ def test_a_dead_runs_cluster_goes_with_its_namespace_and_folder(runs: Path, priv
     assert not private.exists()
     assert find_runs(runs) == []
     assert clean_up(runs) == CleanResult()
+
+
+@pytest.mark.parametrize(
+    ("made_with", "asked", "hint"),
+    [
+        ("DOCKER_HOST=tcp://10.0.0.1:2375", "", "DOCKER_HOST=tcp://10.0.0.1:2375 rehearsal clean"),
+        ("", "tcp://10.0.0.1:2375", "rehearsal clean"),
+    ],
+)
+def test_another_engine_than_the_one_it_was_made_with_knows_nothing_of_it(
+    runs: Path, private: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch, made_with: str, asked: str, hint: str
+) -> None:
+    write_run(runs, private, engine=made_with)
+    monkeypatch.setenv("DOCKER_HOST", asked)
+    refused = clean_up(runs).refused
+    assert any(f"left kind-cluster {NAME}: it was made with" in line and f"next: {hint}" in line for line in refused)
+    assert private.exists()
+    assert not engine.calls.exists() or engine.removals == []
+    monkeypatch.setenv("DOCKER_HOST", made_with.partition("=")[2])
+    engine.add()
+    assert clean_up(runs).refused == ()
+    assert engine.nodes == []
 
 
 def test_a_cluster_that_was_never_made_is_quietly_gone(runs: Path, private: Path, engine: Engine) -> None:

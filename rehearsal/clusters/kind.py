@@ -21,7 +21,7 @@ from typing import Any
 from pytest_kind import KindCluster
 
 from rehearsal.clusters.forward import Forward
-from rehearsal.clusters.kind_tools import KindTools, engine_environment
+from rehearsal.clusters.kind_tools import KindTools, engine_environment, name_engine
 from rehearsal.clusters.kubectl import Kubectl
 from rehearsal.clusters.kubernetes import KubernetesCluster, MakeManifests, Site, limit_proof
 from rehearsal.clusters.local_places import make_owned
@@ -90,9 +90,8 @@ class ThrowawayCluster(KindCluster):  # type: ignore[misc] # pytest-kind ships n
         config = config_file or self.tools.config
         arguments += ["--config", str(config)] if config else []
         self.begun = True
-        self.shell.journal.own(
-            "kind-cluster", self.name, binary=str(self.kind_path), kubeconfig=str(self.kubeconfig_path)
-        )
+        marks = {"binary": str(self.kind_path), "kubeconfig": str(self.kubeconfig_path), "engine": name_engine()}
+        self.shell.journal.own("kind-cluster", self.name, **marks)
         try:
             outcome = self._kind(*arguments, deadline=_CREATE_DEADLINE)
         except (CommandFailed, WaitTimeout) as error:

@@ -121,6 +121,13 @@ def _read_kit(path: Path, stand_in: str) -> KindTools:
     )
 
 
+def name_engine() -> str:
+    """The engine that docker and kind talk to now, as its variable names it; "" for the machine's own."""
+    environment = engine_environment()
+    named = (f"{name}={environment[name]}" for name in ("DOCKER_HOST", "DOCKER_CONTEXT") if environment.get(name))
+    return next(named, "")
+
+
 def engine_environment() -> dict[str, str]:
     """What kind and docker get of our environment. No KUBECONFIG: every call names the private one."""
     kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
