@@ -251,7 +251,8 @@ def test_a_control_is_caught_only_by_its_named_finding(tmp_path: Path, expected:
     assert judgement.verdict is Verdict.FAIL, "a control keeps its true verdict"
     assert judgement.control is not None
     assert judgement.control.caught is caught
-    assert weigh(judgement.verdict, judgement.control) is (Verdict.PASS if caught else Verdict.INCONCLUSIVE)
+    outcome = weigh(judgement.verdict, judgement.control, judgement.findings)
+    assert outcome is (Verdict.PASS if caught else Verdict.INCONCLUSIVE)
 
 
 @pytest.mark.parametrize(
