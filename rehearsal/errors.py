@@ -6,7 +6,9 @@ backup: a rehearsal that ends in one of these learnt nothing (INCONCLUSIVE), it 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class RehearsalError(Exception):
@@ -81,3 +83,8 @@ class CommandFailed(RehearsalError):
         said = f"; it said: {tail[-800:]}" if tail else "; it said nothing"
         shown = ", ".join(str(status) for status in self.statuses)
         super().__init__(f"`{command}` ended with status {shown}{said}", where=where, hint=hint)
+
+
+def hint_clean(runs: Path | str) -> str:
+    """The command to type that removes what dead and kept runs left below `runs`."""
+    return f"rehearsal clean --runs {shlex.quote(str(runs))}"

@@ -7,7 +7,6 @@ rehearsal of the proof is the very same thing as an admin's.
 from __future__ import annotations
 
 import secrets
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from rehearsal.chipster.seeding import Seed
 from rehearsal.clusters.choosing import ClusterSession
 from rehearsal.deployment import StoreSpec
-from rehearsal.errors import RehearsalError
+from rehearsal.errors import RehearsalError, hint_clean
 from rehearsal.interrupts import hold_interrupts
 from rehearsal.journal import Journal
 from rehearsal.processes import identify_ourselves
@@ -66,11 +65,6 @@ def _note_left(folder: Path, journal: Journal, what: str, where: str = "", hint:
     message = journal.redactor.clean(what)
     record.troubles.append(Trouble(phase=CLEAN_UP, message=message, where=where, hint=hint or "rehearsal clean"))
     write_record(folder, record)
-
-
-def hint_clean(runs: Path) -> str:
-    """The command that removes what dead runs left below `runs`."""
-    return f"rehearsal clean --runs {shlex.quote(str(runs))}"
 
 
 def seeded_stores(seed: Seed, show_values: bool = False) -> Callable[[StoreSpec, Cluster, Path, Journal], Store]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,7 @@ from rehearsal.chipster.manifests import make_stand_ins
 from rehearsal.chipster.seeding import Seed
 from rehearsal.clusters.choosing import ClusterSession, Wish, open_session
 from rehearsal.deployment import Deployment
-from rehearsal.errors import EnvironmentUnfit, RehearsalError
+from rehearsal.errors import EnvironmentUnfit, RehearsalError, hint_clean
 from rehearsal.interrupts import hold_interrupts
 from rehearsal.journal import JOURNAL, Journal, Listener, Redactor
 from rehearsal.judging import judge
@@ -163,7 +162,7 @@ class Run:
             self.trouble = EnvironmentUnfit(
                 f"{Verdict.INCONCLUSIVE}: what this run created is not removed: {self._redactor.clean(what)}",
                 where=error.where if isinstance(error, RehearsalError) else "",
-                hint=f"rehearsal clean --runs {shlex.quote(str(self.folder.parent))}",
+                hint=hint_clean(self.folder.parent),
             )
             for performed in self.performed:
                 self._note_trouble(performed, self.trouble)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
+from rehearsal.errors import hint_clean
 from rehearsal.verdicts import Finding, Judgement, Verdict
 
 if TYPE_CHECKING:  # listing scenarios and judging again do without them
@@ -124,4 +125,4 @@ def tell_total(performed: Iterable[Performed]) -> str:
 def tell_kept(commands: Iterable[str], runs: str) -> list[str]:
     """How to look into clusters that were kept, and how to remove them."""
     lines = [f"  {command}" for command in commands]
-    return ["kept; look inside with:", *lines, f"remove with: rehearsal clean --runs {runs}"] if lines else []
+    return ["kept; look inside with:", *lines, f"remove with: {hint_clean(runs)}"] if lines else []

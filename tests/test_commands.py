@@ -56,3 +56,24 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     told = capsys.readouterr().out
     assert [command for command in COMMANDS if f"\n    {command}" not in told] == []
+
+
+@pytest.mark.parametrize(
+    ("note", "said"),
+    [
+        ("", "what it had created was removed"),
+        ("something may be left: rehearsal clean", "something may be left: rehearsal clean"),
+    ],
+)
+def test_an_interruption_says_what_became_of_what_it_had_created(
+    note: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_: object) -> int:
+        error = KeyboardInterrupt()
+        if note:
+            error.add_note(note)
+        raise error
+
+    monkeypatch.setattr("rehearsal.commands.scenarios.act", interrupt)
+    assert main(["scenarios"]) == 130
+    assert capsys.readouterr().err == f"\nrehearsal: interrupted; {said}\n"

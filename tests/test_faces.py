@@ -10,29 +10,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from command_line import ROOT, command, owned_left, read_report, rehearse, run, servers_of
 
-from rehearsal.waiting import wait_until
-
-ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "Correct-h0rse/battery"
-
-
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "rehearsal", *words]
-
-
-def run(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"KUBECONFIG": "/nonexistent"} | changes
-    return subprocess.run(
-        command(*words), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-
-
-def rehearse(runs: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return run("run", *words, "--cluster", "local", "--runs", str(runs))
 
 
 def run_pytest(*words: str) -> subprocess.CompletedProcess[str]:
@@ -44,49 +26,6 @@ def run_pytest(*words: str) -> subprocess.CompletedProcess[str]:
         timeout=300,
         check=False,
     )
-
-
-def read_report(runs: Path, scenario: str) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads((runs / "latest" / scenario / "report.json").read_text(encoding="utf-8"))
-    return report
-
-
-def servers_of(runs: Path) -> list[str]:
-    """Processes whose command line or open folder speaks of these runs or of our socket folders."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            if str(runs) in words and "-m rehearsal" not in words:
-                found.append(words)
-    return found
-
-
-def is_running(pid: str, start_time: int) -> bool:
-    """Whether that very process still runs; one that only waits to be reaped by init does not."""
-    try:
-        state, *fields = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return False
-    return state != "Z" and int(fields[18]) == start_time
-
-
-def owned_left(runs: Path) -> list[str]:
-    """What a journal says was owned and is still there."""
-    left = []
-    for journal in runs.glob("*/*/journal.jsonl"):
-        for line in journal.read_text(encoding="utf-8").splitlines():
-            entry = json.loads(line)
-            if entry["event"] != "owned":
-                continue
-            if entry["kind"] == "directory" and Path(entry["name"]).exists():
-                left.append(entry["name"])
-            if entry["kind"] == "process" and is_running(entry["name"], entry["start_time"]):
-                left.append(f"process {entry['name']}")
-    return left
 
 
 @pytest.fixture(scope="module")
@@ -152,26 +91,6 @@ def test_the_sites_commands_get_their_environment(passed: tuple[Path, subprocess
     assert not list(folder.rglob("*pgpass*"))
 
 
-def test_a_run_killed_during_the_sites_command_leaves_passwords_to_clean_alone(tmp_path: Path) -> None:
-    values, where = tmp_path / "values.yaml", tmp_path / "where"
-    values.write_text("databases: {auth: {password: the-real-one-of-auth}}\n")
-    site = f'grep -q the-real-one-of-auth "$PGPASSFILE" && echo "$PGPASSFILE" >{where}; sleep 60'
-    words = ["run", "lose-auth", "--cluster", "local", "--runs", str(tmp_path / "runs"), "--values", str(values)]
-    process = subprocess.Popen(command(*words, "--after-backup", site), cwd=ROOT, stderr=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: where.is_file() and where.read_text() != "", 60.0, "the site's command")
-    finally:
-        process.kill()
-        process.wait(timeout=30)
-    password_file = Path(where.read_text().strip())
-    assert password_file.is_file()
-    kept = [path for path in (tmp_path / "runs").rglob("*") if path.is_file() and not path.is_symlink()]
-    assert not [path for path in kept if b"the-real-one-of-auth" in path.read_bytes()], "what people carry away"
-    cleaned = run("clean", "--runs", str(tmp_path / "runs"))
-    assert cleaned.returncode == 0, cleaned.stdout
-    assert not password_file.exists()
-
-
 def test_no_secret_is_left_in_any_file_or_output(passed: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     runs, done = passed
     (runs / "values.yaml").unlink()
@@ -192,101 +111,6 @@ def test_judging_again_from_the_files_gives_the_same_verdict(
 ) -> None:
     again = run("judge", str(passed[0] / "latest" / "lose-auth"))
     assert (again.returncode, again.stdout.split()) == (0, ["PASS", "lose-auth"])
-
-
-DAMAGE = r"""
-set -e
-psql -X "$REHEARSAL_DSN_SESSION_DB" -c "
-    UPDATE label SET color = color || 'x' WHERE labelid = (SELECT max(labelid::text)::uuid FROM label)"
-psql -X "$REHEARSAL_DSN_AUTH" -c "DROP FUNCTION rehearsal_extras.spell CASCADE"
-f=$(find "$REHEARSAL_FILES" -type f -size +9c | sort | head -n 1)
-printf X | dd of="$f" bs=1 seek=4 conv=notrunc status=none
-basename "$f"
-psql -XAt "$REHEARSAL_DSN_SESSION_DB" -c "SELECT max(labelid::text) FROM label"
-"""
-
-
-def test_what_a_site_command_damages_is_fail_and_named(tmp_path: Path) -> None:
-    done = rehearse(tmp_path, "lose-everything", "--after-restore", DAMAGE)
-    assert done.returncode == 1, done.stdout + done.stderr
-    said = (tmp_path / "latest" / "lose-everything" / "logs" / "after-restore.out").read_text().split()
-    path, label = said[-2], said[-1]
-    failed = [f for f in read_report(tmp_path, "lose-everything")["findings"] if f["verdict"] == "FAIL"]
-    subjects = {finding["subject"] for finding in failed}
-    assert any(s.startswith("session-db: public.label [") and label in s for s in subjects)
-    assert f"file-storage-0: {path[:2]}/{path}" in subjects
-    assert any("auth: function rehearsal_extras.spell" in s for s in subjects)
-    assert {finding["check"] for finding in failed} == {"rows", "files", "schema", "sessions"}
-    again = run("judge", str(tmp_path / "latest"))
-    assert again.returncode == 1
-    assert label in again.stdout
-
-
-def test_a_site_command_that_fails_is_inconclusive(tmp_path: Path) -> None:
-    done = rehearse(tmp_path, "lose-auth", "--after-backup", "echo no tape >&2; exit 3")
-    assert done.returncode == 2
-    assert "ended with status 3: no tape" in done.stderr
-    assert read_report(tmp_path, "lose-auth")["verdict"] == "INCONCLUSIVE"
-    assert owned_left(tmp_path) == []
-
-
-def test_what_a_site_does_before_the_backup_is_in_it(tmp_path: Path) -> None:
-    add = 'psql -q "$REHEARSAL_DSN_AUTH" -c "CREATE TABLE made_by_a_service (k int PRIMARY KEY)"'
-    done = rehearse(tmp_path, "lose-auth", "--before-backup", add)
-    assert done.returncode == 0, done.stdout + done.stderr
-    report = read_report(tmp_path, "lose-auth")
-    names = [phase["name"] for phase in report["phases"]]
-    assert names[names.index("seed") : names.index("back up")] == [
-        "seed",
-        "before-backup command",
-        "nonce",
-        "inventory before",
-    ]
-    assert "--before-backup" in report["command"]
-    assert "made_by_a_service" in (tmp_path / "latest" / "lose-auth" / "backup" / "auth.sql").read_text()
-
-
-def test_the_services_are_asked_only_for_what_they_can_write(tmp_path: Path) -> None:
-    service = tmp_path / "service.yaml"
-    (tmp_path / "token").write_text("a-token-of-nobody")
-    service.write_text(
-        "backup-admin: http://127.0.0.1:9/backup\nfile-broker-admin: http://127.0.0.1:9/files\n"
-        "token-file: token\nbucket: s3://theirs\nendpoint: http://127.0.0.1:9\n"
-    )
-    names = ("s3-lose-session-db-incremental", "control-s3-wrong-key")
-    done = rehearse(tmp_path / "runs", *names, "--backup-service", str(service))
-    assert done.returncode == 2
-    assert "--backup-service: the nights before the last are written by the stand-in alone" in done.stdout
-    assert "--backup-service: its damage is to a set of the stand-in's" in done.stdout
-    missing = rehearse(tmp_path / "runs", "s3-lose-files", "--backup-service", str(tmp_path / "none.yaml"))
-    assert missing.returncode == 2
-    assert "none.yaml: cannot be read: No such file" in missing.stderr
-
-
-def test_services_that_nobody_reaches_make_it_inconclusive_and_the_report_names_them(tmp_path: Path) -> None:
-    service = tmp_path / "service.yaml"
-    (tmp_path / "token").write_text("a-token-of-nobody")
-    service.write_text(
-        "backup-admin: http://127.0.0.1:9/backup\nfile-broker-admin: http://127.0.0.1:9/files\n"
-        "token-file: token\nbucket: s3://theirs\nendpoint: http://127.0.0.1:9\n"
-    )
-    done = rehearse(tmp_path / "runs", "s3-lose-files", "--backup-service", str(service))
-    assert done.returncode == 2
-    report = read_report(tmp_path / "runs", "s3-lose-files")
-    assert report["verdict"] == "INCONCLUSIVE"
-    assert report["method"] == "builtin-s3 (full, written by Chipster's own services)"
-    assert any(
-        "are written and sealed by Chipster's own services at http://127.0.0.1:9/backup" in n for n in report["notes"]
-    )
-    assert "--backup-service" in report["command"]
-    assert "a-token-of-nobody" not in done.stdout + done.stderr + str(report)
-
-
-def test_a_set_that_a_site_command_spoils_is_seen(tmp_path: Path) -> None:
-    done = rehearse(tmp_path, "lose-auth", "--after-backup", 'truncate -s -100 "$REHEARSAL_BACKUP_SET/auth.sql"')
-    assert done.returncode == 1
-    findings = read_report(tmp_path, "lose-auth")["findings"]
-    assert "auth.sql" in [f["subject"] for f in findings if f["check"] == "backup-set" and f["verdict"] == "FAIL"]
 
 
 def test_a_control_is_caught_and_keeps_its_true_verdict(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import command, owned_left, read_report, rehearse, run
 from record_builder import make_record
-from test_faces import command, owned_left, read_report, rehearse, run
 
 from rehearsal.cleaning import clean
 from rehearsal.clusters.local_places import make_owned

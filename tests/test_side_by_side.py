@@ -176,3 +176,17 @@ def test_an_interruption_ends_each_child_after_its_own_clean_up(tmp_path: Path, 
         cleaned = list(run.folder.glob("*.cleaned"))
         assert len(cleaned) == 2, "both that had begun cleaned up, no third one was begun"
         assert multiprocessing.active_children() == [], "they are gone"
+
+
+def test_who_interrupts_a_third_time_leaves_them_and_is_told(tmp_path: Path) -> None:
+    def handle_terminations(child: Run, scenario: Scenario) -> None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    with CleaningSlowly(Options(cluster="local", runs=tmp_path)) as run:
+        often = ("*.began", "*.cleaning", "*.cleaning")
+        with ctrl_c_when(run.folder, *often), pytest.raises(KeyboardInterrupt) as told:
+            list(perform_side_by_side(run, SCENARIOS, 2, handle_terminations))
+        assert told.value.__notes__ == ["rehearsals still clean up behind themselves; then: rehearsal clean"]
+        for child in multiprocessing.active_children():
+            child.join(30)
+        assert len(list(run.folder.glob("*.cleaned"))) == 2

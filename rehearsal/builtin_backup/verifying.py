@@ -196,8 +196,7 @@ class _Work:
                     continue
                 self._tell(Progress("judging", str(backup.name), self._read.packages, self._read.bytes_read))
                 judged = ListJudge(self._index, backup, self._backups).judge()
-                unread = judged.totals.lines > 0 and judged.totals.read == 0
-                judged.unclear |= bool(backup.trouble or judged.closed or unread)
+                judged.unclear |= bool(backup.trouble or judged.closed)
                 again = judge_packed_again(self._index, judged)
                 judged.findings += [again] if again is not None else []
                 self._judged.append(judged)

@@ -85,6 +85,7 @@ class ThrowawayCluster(KindCluster):  # type: ignore[misc] # pytest-kind ships n
         self.ensure_kubectl()
         self.kubeconfig_path.touch(0o600)
         arguments = ["create", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig_path)]
+        # --retain: a node that failed stays for its logs
         arguments += ["--wait", _WAIT, "--retain"]
         arguments += ["--image", self.image] if self.image else []
         config = config_file or self.tools.config

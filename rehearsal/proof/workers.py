@@ -19,7 +19,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import FrameType
 
-from rehearsal.errors import EnvironmentUnfit, RehearsalError
+from rehearsal.errors import EnvironmentUnfit, RehearsalError, hint_clean
 from rehearsal.proof.performing import Workshop
 from rehearsal.proof.trials import Outcome, Trial, TrialResult
 
@@ -125,7 +125,7 @@ class Workers:
         if left:
             raise EnvironmentUnfit(
                 f"workers do not end: pid {', '.join(map(str, left))}",
-                hint=f"rehearsal clean --runs {self._folder.parent}",
+                hint=hint_clean(self._folder.parent),
             )
 
     def perform(self, trials: Sequence[Trial]) -> Iterator[TrialResult]:
