@@ -44,6 +44,8 @@ _SETTLE = 2.0
 _PATIENCE = 300.0
 """Seconds that an interrupted run may take for its clean-up."""
 _INTERRUPTED = 130
+_LAST_MOMENT = 5.0
+"""Seconds before its end in which a run may come too late to heed an interruption: all is over but its farewell."""
 
 
 def ask_engine(*words: str) -> list[str]:
@@ -236,6 +238,7 @@ def kill_once(number: int, top: Path, values: Path, blow: Blow) -> tuple[str, li
         struck = blow.strike(child)
         started = time.monotonic()
         status = child.wait(timeout=_PATIENCE)
+        went_on = time.monotonic() - started
     except BaseException:
         child.kill()
         raise
@@ -251,6 +254,8 @@ def kill_once(number: int, top: Path, values: Path, blow: Blow) -> tuple[str, li
     wanted = {0} if ended_alone else {0, _INTERRUPTED} if gentle else {-signal.SIGKILL}
     if status not in wanted:  # it failed, or somebody else ended it: not a kill of ours
         faults.append(f"the run ended with status {status}")
+    if gentle and not ended_alone and status == 0 and went_on > _LAST_MOMENT:
+        faults.append(f"the run went on for {went_on:.0f} s as if nobody had interrupted it")
     if gentle and not ended_alone:
         kind = "interrupted" if status else "too late"  # its last rehearsal was over, and so was the run
     else:

@@ -63,7 +63,7 @@ class PodWaits:
         Raises:
             WaitTimeout: the deadline passed.
         """
-        self._wait(lambda seen: [state.name for state in seen if chosen(state)], deadline, "gone", hopeless=False)
+        self._wait(lambda seen: [state.name for state in seen if chosen(state)], deadline, "gone", gives_up=False)
 
     def wait_ended(self, pod: str, deadline: float) -> str:
         """The phase, `Succeeded` or `Failed`, of a pod that runs once."""
@@ -112,9 +112,9 @@ class PodWaits:
             self.reads.await_claim_change(1.0)
 
     def _wait(
-        self, lacking: Callable[[Sequence[PodState]], list[str]], deadline: float, state: str, *, hopeless: bool = True
+        self, lacking: Callable[[Sequence[PodState]], list[str]], deadline: float, state: str, *, gives_up: bool = True
     ) -> None:
-        """`hopeless`: whether it ends early for a pod that will not get ready; whoever wants it gone waits on."""
+        """`gives_up`: whether it ends early for a pod that will not get ready; whoever wants it gone waits on."""
         began = time.monotonic()
         clock = TroubleClock(self.patience, self.node_patience)
         while True:
@@ -124,7 +124,7 @@ class PodWaits:
                 return
             now = time.monotonic()
             for pod in seen:
-                if clock.is_hopeless(pod, now) and hopeless and pod.name in names:
+                if clock.is_hopeless(pod, now) and gives_up and pod.name in names:
                     raise self._complain(pod.name, seen, f"cannot become {state}")
             left = began + deadline - now
             if left <= 0:
